@@ -1,0 +1,2 @@
+//! Placeholder page, replaced before the first release.
+#![no_std]

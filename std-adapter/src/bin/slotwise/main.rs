@@ -1,0 +1,2 @@
+//! The `slotwise` tool.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Placeholder page, replaced before the first release.
