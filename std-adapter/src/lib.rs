@@ -1,1 +1,3 @@
-//! Placeholder page, replaced before the first release.
+//! std driver of slotwise, the Redis/Valkey Cluster client core.
+
+pub mod url;
