@@ -1,1 +1,3 @@
-//! Placeholder page, replaced before the first release.
+//! Scenarios, property tests and real-server tests of slotwise.
+
+pub mod real;
