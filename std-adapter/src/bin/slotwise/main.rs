@@ -1,2 +1,46 @@
-//! The `slotwise` tool.
-fn main() {}
+//! `slotwise`: look at and work with Redis/Valkey clusters from the command line.
+
+mod escape;
+mod exit;
+mod input;
+mod output;
+mod slot;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::exit::{Exit, Failure};
+
+/// Look at and work with Redis and Valkey clusters.
+///
+/// Every verb has --help with examples, and --json where its output is meant for a machine.
+#[derive(Parser)]
+#[command(name = "slotwise", version, max_term_width = 100, arg_required_else_help = true, after_help = exit::HELP)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Slot(slot::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // --help and --version come this way too: they go to standard output and are no error.
+        Err(error) => {
+            let code = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            return match error.print() {
+                Ok(()) => code.into(),
+                Err(_) => Exit::Io.into(),
+            };
+        }
+    };
+    let result = match cli.verb {
+        Verb::Slot(args) => slot::run(&args),
+    };
+    result.unwrap_or_else(Failure::report).into()
+}
