@@ -1,0 +1,161 @@
+//! The commands the model knows: a table of its own, so that a mistake in the client's table cannot hide here.
+
+use super::client::Words;
+use super::reply::Out;
+use super::{ClientId, Model};
+use super::{run_cluster, run_connection, run_keys, run_lists, run_pubsub, run_scan, run_strings, run_transaction};
+
+/// Changes keys.
+pub(super) const WRITE: u8 = 1;
+/// Runs even inside MULTI instead of being queued.
+pub(super) const AT_ONCE: u8 = 2;
+/// Allowed on a RESP2 connection with subscriptions.
+pub(super) const IN_SUBSCRIBER: u8 = 4;
+/// Its "keys" are shard channels.
+pub(super) const SHARD_CHANNEL: u8 = 8;
+/// Allowed before authentication.
+pub(super) const BEFORE_AUTH: u8 = 16;
+/// Served by a READONLY replica.
+pub(super) const READ: u8 = 32;
+
+pub(super) struct Command {
+    pub(super) name: &'static str,
+    /// Number of words with the name; negative: at least.
+    pub(super) arity: i32,
+    pub(super) flags: u8,
+    /// First key, last key (negative: from the end), step; all 0: none.
+    pub(super) keys: (usize, i32, usize),
+    pub(super) run: fn(&mut Model, ClientId, &Words, &mut Out),
+}
+
+const fn command(
+    name: &'static str,
+    arity: i32,
+    flags: u8,
+    keys: (usize, i32, usize),
+    run: fn(&mut Model, ClientId, &Words, &mut Out),
+) -> Command {
+    Command { name, arity, flags, keys, run }
+}
+
+const NONE: (usize, i32, usize) = (0, 0, 0);
+const ONE: (usize, i32, usize) = (1, 1, 1);
+const ALL: (usize, i32, usize) = (1, -1, 1);
+const PAIRS: (usize, i32, usize) = (1, -1, 2);
+
+/// In order of the names.
+pub(super) static COMMANDS: &[Command] = &[
+    command("append", 3, WRITE, ONE, run_strings::append),
+    command("asking", 1, 0, NONE, run_connection::asking),
+    command("auth", -2, BEFORE_AUTH, NONE, run_connection::auth),
+    command("client", -2, 0, NONE, run_connection::client),
+    command("cluster", -2, 0, NONE, run_cluster::cluster),
+    command("command", -1, 0, NONE, run_connection::command),
+    command("dbsize", 1, READ, NONE, run_keys::dbsize),
+    command("del", -2, WRITE, ALL, run_keys::del),
+    command("discard", 1, AT_ONCE, NONE, run_transaction::discard),
+    command("echo", 2, 0, NONE, run_connection::echo),
+    command("exec", 1, AT_ONCE, NONE, run_transaction::exec),
+    command("exists", -2, READ, ALL, run_keys::exists),
+    command("flushall", -1, WRITE, NONE, run_keys::flushall),
+    command("get", 2, READ, ONE, run_strings::get),
+    command("hello", -1, BEFORE_AUTH, NONE, run_connection::hello),
+    command("hget", 3, READ, ONE, run_lists::hget),
+    command("hgetall", 2, READ, ONE, run_lists::hgetall),
+    command("hlen", 2, READ, ONE, run_lists::hlen),
+    command("hset", -4, WRITE, ONE, run_lists::hset),
+    command("incr", 2, WRITE, ONE, run_strings::incr),
+    command("incrby", 3, WRITE, ONE, run_strings::incrby),
+    command("info", -1, 0, NONE, run_connection::info),
+    command("keys", 2, READ, NONE, run_scan::keys),
+    command("llen", 2, READ, ONE, run_lists::llen),
+    command("lpop", -2, WRITE, ONE, run_lists::lpop),
+    command("lpush", -3, WRITE, ONE, run_lists::lpush),
+    command("lrange", 4, READ, ONE, run_lists::lrange),
+    command("mget", -2, READ, ALL, run_strings::mget),
+    command("mset", -3, WRITE, PAIRS, run_strings::mset),
+    command("msetnx", -3, WRITE, PAIRS, run_strings::msetnx),
+    command("multi", 1, AT_ONCE, NONE, run_transaction::multi),
+    command("ping", -1, IN_SUBSCRIBER, NONE, run_connection::ping),
+    command("psubscribe", -2, IN_SUBSCRIBER, NONE, run_pubsub::psubscribe),
+    command("publish", 3, 0, NONE, run_pubsub::publish),
+    command("punsubscribe", -1, IN_SUBSCRIBER, NONE, run_pubsub::punsubscribe),
+    command("quit", -1, IN_SUBSCRIBER | AT_ONCE | BEFORE_AUTH, NONE, run_connection::quit),
+    command("readonly", 1, 0, NONE, run_connection::readonly),
+    command("readwrite", 1, 0, NONE, run_connection::readwrite),
+    command("reset", 1, IN_SUBSCRIBER | AT_ONCE | BEFORE_AUTH, NONE, run_connection::reset),
+    command("role", 1, 0, NONE, run_connection::role),
+    command("rpush", -3, WRITE, ONE, run_lists::rpush),
+    command("scan", -2, READ, NONE, run_scan::scan),
+    command("select", 2, 0, NONE, run_connection::select),
+    command("set", -3, WRITE, ONE, run_strings::set),
+    command("spublish", 3, SHARD_CHANNEL, ONE, run_pubsub::spublish),
+    command("ssubscribe", -2, IN_SUBSCRIBER | SHARD_CHANNEL, ALL, run_pubsub::ssubscribe),
+    command("strlen", 2, READ, ONE, run_strings::strlen),
+    command("subscribe", -2, IN_SUBSCRIBER, NONE, run_pubsub::subscribe),
+    // Redis runs it for any channel; Valkey 9.1 checks the slot: see `keys_of`.
+    command("sunsubscribe", -1, IN_SUBSCRIBER | SHARD_CHANNEL, ALL, run_pubsub::sunsubscribe),
+    command("touch", -2, READ, ALL, run_keys::exists),
+    command("type", 2, READ, ONE, run_keys::type_of),
+    command("unlink", -2, WRITE, ALL, run_keys::del),
+    command("unsubscribe", -1, IN_SUBSCRIBER, NONE, run_pubsub::unsubscribe),
+    command("unwatch", 1, 0, NONE, run_transaction::unwatch),
+    command("wait", 3, 0, NONE, run_keys::wait),
+    command("watch", -2, AT_ONCE, ALL, run_transaction::watch),
+];
+
+impl Command {
+    pub(super) fn has(&self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+
+    /// Whether that many words can be this command.
+    pub(super) fn fits(&self, words: usize) -> bool {
+        let wanted = self.arity.unsigned_abs() as usize;
+        if self.arity < 0 { words >= wanted } else { words == wanted }
+    }
+
+    /// The keys (or shard channels) among the words.
+    pub(super) fn keys_of<'w>(&self, words: &'w Words) -> impl Iterator<Item = &'w Vec<u8>> {
+        let (first, last, step) = self.keys;
+        let end = match usize::try_from(last) {
+            Ok(last) => last + 1,
+            Err(_) => words.len(),
+        };
+        let words = if step == 0 { &[] } else { words.get(first..end.min(words.len())).unwrap_or_default() };
+        words.iter().step_by(step.max(1))
+    }
+}
+
+/// The command called `name`, in any case of letters.
+pub(super) fn find(name: &[u8]) -> Option<&'static Command> {
+    let name = name.to_ascii_lowercase();
+    let at = COMMANDS.binary_search_by(|command| command.name.as_bytes().cmp(&name)).ok()?;
+    COMMANDS.get(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_in_order_and_found() {
+        assert!(COMMANDS.is_sorted_by(|a, b| a.name < b.name));
+        assert!(COMMANDS.iter().all(|c| find(c.name.to_uppercase().as_bytes()).is_some_and(|f| f.name == c.name)));
+        assert!(find(b"nosuch").is_none());
+    }
+
+    #[test]
+    fn keys_are_where_the_table_says() {
+        let keys = |line: &str| {
+            let words: Words = line.split(' ').map(|w| w.as_bytes().to_vec()).collect();
+            let keys: Vec<_> = find(&words[0]).unwrap().keys_of(&words).cloned().collect();
+            String::from_utf8(keys.join(&b' ')).unwrap()
+        };
+        assert_eq!(keys("mset a 1 b 2"), "a b");
+        assert_eq!(keys("get a"), "a");
+        assert_eq!(keys("del a b c"), "a b c");
+        assert_eq!(keys("spublish c m"), "c");
+        assert_eq!(keys("ping a"), "");
+    }
+}

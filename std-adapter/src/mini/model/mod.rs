@@ -1,0 +1,158 @@
+//! The server side of a cluster as a pure state machine: commands in, replies and pushes out.
+//!
+//! It owns no socket, reads no clock, draws no random number and starts no thread: given the same calls it does the same,
+//! so that a simulator can put a network of its own around it and a TCP server can serve it. It is compared with
+//! real servers, command by command, by the tests of the repository.
+//!
+//! Views of the slot table are per node, with configuration epochs, and differ until somebody calls
+//! [`Model::gossip`] (one message) or [`Model::settle`] (until nothing changes).
+//!
+//! Values do not expire: `SET ... EX` is accepted and the time ignored.
+
+mod client;
+mod commands;
+mod control;
+mod glob;
+mod node;
+mod process;
+mod reply;
+mod run_cluster;
+mod run_connection;
+mod run_keys;
+mod run_lists;
+mod run_pubsub;
+mod run_scan;
+mod run_strings;
+mod run_transaction;
+mod store;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use client::Client;
+pub use client::ClientId;
+pub use control::ControlError;
+use node::Node;
+use std::collections::BTreeMap;
+
+/// Which server's habits the model follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// Redis 7.0: node-wide SCAN cursors; ASK and TRYAGAIN while a transaction is queued; SUNSUBSCRIBE of any channel.
+    Redis7,
+    /// Valkey 9.1: the slot in the SCAN cursor; ASK and TRYAGAIN at EXEC only; SUNSUBSCRIBE checks the slot.
+    Valkey9,
+}
+
+impl Profile {
+    /// Whether SCAN cursors carry the slot.
+    #[must_use]
+    pub fn slot_cursors(self) -> bool {
+        self == Profile::Valkey9
+    }
+}
+
+/// What to model.
+#[derive(Clone, Debug)]
+pub struct ModelOptions {
+    /// The servers' habits.
+    pub profile: Profile,
+    /// Number of primaries (1 to 1000), which share the slots equally.
+    pub primaries: usize,
+    /// Number of replicas of each primary; they hold the primary's data at every moment.
+    pub replicas: usize,
+    /// Password of the default user.
+    pub password: Option<Vec<u8>>,
+    /// Whether a slot without an owner takes the whole cluster down.
+    pub full_coverage: bool,
+    /// Seed of node ids and hash functions.
+    pub seed: u64,
+}
+
+impl Default for ModelOptions {
+    fn default() -> Self {
+        ModelOptions {
+            profile: Profile::Valkey9,
+            primaries: 3,
+            replicas: 0,
+            password: None,
+            full_coverage: true,
+            seed: 1,
+        }
+    }
+}
+
+/// A cluster of model servers.
+#[derive(Debug)]
+pub struct Model {
+    options: ModelOptions,
+    nodes: Vec<Node>,
+    clients: BTreeMap<u64, Client>,
+    next_client: u64,
+    // The last command changed a node's view of the slots.
+    unsettled: bool,
+}
+
+impl Model {
+    /// A formed cluster without keys. Nodes `0..primaries` are primaries, the others replicas of them in order. Every node's
+    /// address is 127.0.0.1 with port 0 until [`set_address`](Model::set_address) is called.
+    #[must_use]
+    pub fn new(options: ModelOptions) -> Self {
+        let nodes = node::formed(&options);
+        Model { options, nodes, clients: BTreeMap::new(), next_client: 1, unsettled: false }
+    }
+
+    /// What the model was made from.
+    #[must_use]
+    pub fn options(&self) -> &ModelOptions {
+        &self.options
+    }
+
+    /// Where a node says it can be reached.
+    pub fn set_address(&mut self, node: usize, host: &str, port: u16) {
+        if let Some(node) = self.nodes.get_mut(node) {
+            host.clone_into(&mut node.host);
+            node.port = port;
+        }
+    }
+
+    /// A new connection to a node.
+    pub fn connect(&mut self, node: usize) -> ClientId {
+        let id = self.next_client;
+        self.next_client += 1;
+        self.clients.insert(id, Client::new(node, self.options.password.is_none()));
+        ClientId(id)
+    }
+
+    /// The connection has ended.
+    pub fn disconnect(&mut self, client: ClientId) {
+        self.clients.remove(&client.0);
+    }
+
+    /// Takes the bytes that wait for the connection's peer: replies and pushes, in order.
+    pub fn take_output(&mut self, client: ClientId) -> Vec<u8> {
+        self.clients.get_mut(&client.0).map(|client| std::mem::take(&mut client.out)).unwrap_or_default()
+    }
+
+    /// Whether bytes wait for the connection's peer.
+    #[must_use]
+    pub fn has_output(&self, client: ClientId) -> bool {
+        self.clients.get(&client.0).is_some_and(|client| !client.out.is_empty())
+    }
+
+    /// Whether the server closes the connection once its output is written.
+    #[must_use]
+    pub fn is_closing(&self, client: ClientId) -> bool {
+        self.clients.get(&client.0).is_none_or(|client| client.closing)
+    }
+
+    /// The client behind a command that is being run.
+    fn client(&mut self, id: ClientId) -> &mut Client {
+        // A command only runs for a client of the map, and only `disconnect` takes one out.
+        self.clients.get_mut(&id.0).expect("the client of a running command")
+    }
+
+    fn node_of(&self, id: ClientId) -> usize {
+        self.clients.get(&id.0).map_or(0, |client| client.node)
+    }
+}

@@ -1,0 +1,98 @@
+//! Writing replies.
+
+/// A reply under construction, in the protocol of the connection it is for.
+#[derive(Debug)]
+pub(super) struct Out {
+    pub(super) bytes: Vec<u8>,
+    resp3: bool,
+}
+
+impl Out {
+    pub(super) fn new(resp3: bool) -> Self {
+        Out { bytes: Vec::new(), resp3 }
+    }
+
+    fn line(&mut self, kind: u8, text: &[u8]) {
+        self.bytes.push(kind);
+        // As servers do: a line break inside a status or error becomes a space.
+        self.bytes.extend(text.iter().map(|&b| if matches!(b, b'\r' | b'\n') { b' ' } else { b }));
+        self.bytes.extend_from_slice(b"\r\n");
+    }
+
+    fn header(&mut self, kind: u8, count: usize) {
+        self.line(kind, count.to_string().as_bytes());
+    }
+
+    pub(super) fn simple(&mut self, text: &str) {
+        self.line(b'+', text.as_bytes());
+    }
+
+    pub(super) fn ok(&mut self) {
+        self.simple("OK");
+    }
+
+    /// An error line; `text` begins with its code.
+    pub(super) fn error(&mut self, text: impl AsRef<[u8]>) {
+        self.line(b'-', text.as_ref());
+    }
+
+    pub(super) fn int(&mut self, number: i64) {
+        self.line(b':', number.to_string().as_bytes());
+    }
+
+    pub(super) fn count(&mut self, number: usize) {
+        self.header(b':', number);
+    }
+
+    pub(super) fn bulk(&mut self, bytes: impl AsRef<[u8]>) {
+        self.header(b'$', bytes.as_ref().len());
+        self.bytes.extend_from_slice(bytes.as_ref());
+        self.bytes.extend_from_slice(b"\r\n");
+    }
+
+    /// A text that RESP3 marks as such.
+    pub(super) fn verbatim(&mut self, text: &str) {
+        if self.resp3 {
+            self.header(b'=', text.len() + 4);
+            self.bytes.extend_from_slice(b"txt:");
+            self.bytes.extend_from_slice(text.as_bytes());
+            self.bytes.extend_from_slice(b"\r\n");
+        } else {
+            self.bulk(text);
+        }
+    }
+
+    pub(super) fn null(&mut self) {
+        self.bytes.extend_from_slice(if self.resp3 { b"_\r\n" } else { b"$-1\r\n" });
+    }
+
+    pub(super) fn null_array(&mut self) {
+        self.bytes.extend_from_slice(if self.resp3 { b"_\r\n" } else { b"*-1\r\n" });
+    }
+
+    pub(super) fn array(&mut self, count: usize) {
+        self.header(b'*', count);
+    }
+
+    /// Header of a map of `pairs` pairs; in RESP2 a flat array.
+    pub(super) fn map(&mut self, pairs: usize) {
+        if self.resp3 { self.header(b'%', pairs) } else { self.array(pairs * 2) }
+    }
+
+    /// Header of a set; in RESP2 an array.
+    pub(super) fn set(&mut self, count: usize) {
+        self.header(if self.resp3 { b'~' } else { b'*' }, count);
+    }
+
+    /// Header of a push; in RESP2 an array.
+    pub(super) fn push(&mut self, count: usize) {
+        self.header(if self.resp3 { b'>' } else { b'*' }, count);
+    }
+
+    pub(super) fn opt_bulk(&mut self, bytes: Option<&[u8]>) {
+        match bytes {
+            Some(bytes) => self.bulk(bytes),
+            None => self.null(),
+        }
+    }
+}

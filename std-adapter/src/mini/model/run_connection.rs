@@ -1,0 +1,306 @@
+//! Commands about the connection and the server.
+
+use super::client::Words;
+use super::commands::{self, COMMANDS, Command};
+use super::reply::Out;
+use super::run_strings::number;
+use super::{ClientId, Model, Profile};
+
+const NAME_ERROR: &str = "ERR Client names cannot contain spaces, newlines or special characters.";
+
+fn is_name(name: &[u8]) -> bool {
+    name.iter().all(|b| (b'!'..=b'~').contains(b))
+}
+
+pub(super) fn ping(model: &mut Model, id: ClientId, words: &Words, out: &mut Out) {
+    let message = words.get(1);
+    if words.len() > 2 {
+        out.error(super::process::wrong_number("ping"));
+    } else if model.client(id).restricted() {
+        out.array(2);
+        out.bulk("pong");
+        out.bulk(message.map_or(&b""[..], Vec::as_slice));
+    } else if let Some(message) = message {
+        out.bulk(message);
+    } else {
+        out.simple("PONG");
+    }
+}
+
+pub(super) fn echo(_model: &mut Model, _id: ClientId, words: &Words, out: &mut Out) {
+    out.bulk(&words[1]);
+}
+
+pub(super) fn asking(model: &mut Model, id: ClientId, _words: &Words, out: &mut Out) {
+    model.client(id).asking = true;
+    out.ok();
+}
+
+pub(super) fn readonly(model: &mut Model, id: ClientId, _words: &Words, out: &mut Out) {
+    model.client(id).readonly = true;
+    out.ok();
+}
+
+pub(super) fn readwrite(model: &mut Model, id: ClientId, _words: &Words, out: &mut Out) {
+    model.client(id).readonly = false;
+    out.ok();
+}
+
+pub(super) fn quit(model: &mut Model, id: ClientId, _words: &Words, out: &mut Out) {
+    model.client(id).closing = true;
+    out.ok();
+}
+
+pub(super) fn reset(model: &mut Model, id: ClientId, _words: &Words, out: &mut Out) {
+    let open = model.options.password.is_none();
+    let client = model.client(id);
+    let mut fresh = super::Client::new(client.node, open);
+    std::mem::swap(&mut fresh.out, &mut client.out);
+    *client = fresh;
+    out.simple("RESET");
+}
+
+pub(super) fn select(model: &mut Model, _id: ClientId, words: &Words, out: &mut Out) {
+    match (number(&words[1]), model.options.profile) {
+        (Some(0), _) => out.ok(),
+        (None, Profile::Redis7) => out.error("ERR value is not an integer or out of range"),
+        (_, Profile::Redis7) => out.error("ERR SELECT is not allowed in cluster mode"),
+        (None, Profile::Valkey9) => out.error("ERR value is not an integer or out of range"),
+        (_, Profile::Valkey9) => out.error("ERR DB index is out of range"),
+    }
+}
+
+/// `AUTH password` or `AUTH default password`
+pub(super) fn auth(model: &mut Model, id: ClientId, words: &Words, out: &mut Out) {
+    match words.as_slice() {
+        [_, _] if model.options.password.is_none() => out.error(
+            "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration \
+             is correct?",
+        ),
+        [_, password] => check(model, id, b"default", password, out),
+        [_, user, password] => check(model, id, user, password, out),
+        _ => return out.error("ERR syntax error"),
+    }
+    if out.bytes.is_empty() {
+        out.ok();
+    }
+}
+
+/// Writes an error, or marks the client.
+fn check(model: &mut Model, id: ClientId, user: &[u8], password: &[u8], out: &mut Out) {
+    let right = user == b"default" && model.options.password.as_deref().is_none_or(|p| p == password);
+    if right {
+        model.client(id).authenticated = true;
+    } else {
+        out.error("WRONGPASS invalid username-password pair or user is disabled.");
+    }
+}
+
+/// `HELLO [2|3 [AUTH user password] [SETNAME name]]`
+pub(super) fn hello(model: &mut Model, id: ClientId, words: &Words, out: &mut Out) {
+    let version = match words.get(1).map(|word| number(word)) {
+        None => None,
+        Some(None) => return out.error("ERR Protocol version is not an integer or out of range"),
+        Some(Some(n @ (2 | 3))) => Some(n == 3),
+        Some(Some(_)) => return out.error("NOPROTO unsupported protocol version"),
+    };
+    let mut rest = words.get(2..).unwrap_or_default();
+    let mut name = None;
+    while let [option, tail @ ..] = rest {
+        match (option.to_ascii_uppercase().as_slice(), tail) {
+            (b"AUTH", [user, password, tail @ ..]) => {
+                check(model, id, user, password, out);
+                if !out.bytes.is_empty() {
+                    return;
+                }
+                rest = tail;
+            }
+            (b"SETNAME", [text, tail @ ..]) => {
+                if !is_name(text) {
+                    return out.error(NAME_ERROR);
+                }
+                name = Some(text.clone());
+                rest = tail;
+            }
+            _ => return out.error([b"ERR Syntax error in HELLO option '".as_slice(), option, b"'"].concat()),
+        }
+    }
+    if !model.client(id).authenticated {
+        return out.error(
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> \
+             option can be used to authenticate the client and select the RESP protocol version at the same time",
+        );
+    }
+    if let Some(name) = name {
+        model.client(id).name = name;
+    }
+    if let Some(resp3) = version {
+        model.client(id).resp3 = resp3;
+    }
+    let resp3 = model.client(id).resp3;
+    *out = Out::new(resp3);
+    describe(model, id, resp3, out);
+}
+
+fn describe(model: &Model, id: ClientId, resp3: bool, out: &mut Out) {
+    let replica = model.nodes[model.node_of(id)].primary.is_some();
+    let (server, version) = product(model.options.profile);
+    out.map(7);
+    for (field, value) in [("server", server), ("version", version)] {
+        out.bulk(field);
+        out.bulk(value);
+    }
+    out.bulk("proto");
+    out.int(if resp3 { 3 } else { 2 });
+    out.bulk("id");
+    out.int(id.0.cast_signed());
+    for (field, value) in [("mode", "cluster"), ("role", if replica { "replica" } else { "master" })] {
+        out.bulk(field);
+        out.bulk(value);
+    }
+    out.bulk("modules");
+    out.array(0);
+}
+
+fn product(profile: Profile) -> (&'static str, &'static str) {
+    match profile {
+        Profile::Redis7 => ("redis", "7.0.15"),
+        Profile::Valkey9 => ("valkey", "9.1.2"),
+    }
+}
+
+/// The sub-commands each profile has: name, number of words (negative: at least).
+fn client_subs(profile: Profile) -> &'static [(&'static str, i32)] {
+    match profile {
+        Profile::Redis7 => &[("id", 2), ("getname", 2), ("setname", 3), ("no-evict", 3)],
+        Profile::Valkey9 => {
+            &[("id", 2), ("getname", 2), ("setname", 3), ("no-evict", 3), ("setinfo", 4), ("no-touch", 3), ("capa", -3)]
+        }
+    }
+}
+
+pub(super) fn check_client_sub(profile: Profile, words: &Words) -> Result<(), String> {
+    check_sub_in("client", client_subs(profile), words)
+}
+
+/// Existence and number of words of a sub-command.
+pub(super) fn check_sub_in(command: &str, subs: &[(&str, i32)], words: &Words) -> Result<(), String> {
+    let name = String::from_utf8_lossy(&words[1]);
+    let Some((sub, arity)) = subs.iter().find(|(sub, _)| sub.eq_ignore_ascii_case(&name)) else {
+        return Err(format!("ERR unknown subcommand '{name}'. Try {} HELP.", command.to_uppercase()));
+    };
+    let wanted = arity.unsigned_abs() as usize;
+    let fits = if *arity < 0 { words.len() >= wanted } else { words.len() == wanted };
+    if fits { Ok(()) } else { Err(super::process::wrong_number(&format!("{command}|{sub}"))) }
+}
+
+pub(super) fn client(model: &mut Model, id: ClientId, words: &Words, out: &mut Out) {
+    match words[1].to_ascii_lowercase().as_slice() {
+        b"id" => out.int(id.0.cast_signed()),
+        b"getname" => {
+            let name = &model.client(id).name;
+            out.opt_bulk(Some(name.as_slice()).filter(|name| !name.is_empty()));
+        }
+        b"setname" if is_name(&words[2]) => {
+            model.client(id).name.clone_from(&words[2]);
+            out.ok();
+        }
+        b"setname" => out.error(NAME_ERROR),
+        b"setinfo" => match words[2].to_ascii_lowercase().as_slice() {
+            option @ (b"lib-name" | b"lib-ver") if !is_name(&words[3]) => out.error(
+                [b"ERR ".as_slice(), option, b" cannot contain spaces, newlines or special characters."].concat(),
+            ),
+            b"lib-name" | b"lib-ver" => out.ok(),
+            _ => out.error([b"ERR Unrecognized option '".as_slice(), &words[2], b"'"].concat()),
+        },
+        b"capa" => out.ok(),
+        // no-evict and no-touch: what they change does not show here
+        _ if matches!(words[2].to_ascii_lowercase().as_slice(), b"on" | b"off") => out.ok(),
+        _ => out.error("ERR syntax error"),
+    }
+}
+
+/// `COMMAND`, `COMMAND COUNT`, `COMMAND INFO name...`, `COMMAND DOCS` (which knows nothing)
+pub(super) fn command(_model: &mut Model, _id: ClientId, words: &Words, out: &mut Out) {
+    match words.get(1).map(|word| word.to_ascii_lowercase()).as_deref() {
+        None => {
+            out.array(COMMANDS.len());
+            COMMANDS.iter().for_each(|command| entry(command, out));
+        }
+        Some(b"count") => out.count(COMMANDS.len()),
+        Some(b"docs") => out.map(0),
+        Some(b"info") => {
+            out.array(words.len() - 2);
+            for name in &words[2..] {
+                match commands::find(name) {
+                    Some(command) => entry(command, out),
+                    None => out.null_array(),
+                }
+            }
+        }
+        Some(sub) => out.error(format!("ERR unknown subcommand '{}'. Try COMMAND HELP.", String::from_utf8_lossy(sub))),
+    }
+}
+
+fn entry(command: &Command, out: &mut Out) {
+    let (first, last, step) = command.keys;
+    out.array(6);
+    out.bulk(command.name);
+    out.int(command.arity.into());
+    let flag =
+        if command.has(commands::WRITE) { Some("write") } else { command.has(commands::READ).then_some("readonly") };
+    out.set(usize::from(flag.is_some()));
+    flag.into_iter().for_each(|flag| out.simple(flag));
+    out.count(first);
+    out.int(last.into());
+    out.count(step);
+}
+
+pub(super) fn info(model: &mut Model, id: ClientId, _words: &Words, out: &mut Out) {
+    let node = &model.nodes[model.node_of(id)];
+    let keys = model.nodes[model.store_of(model.node_of(id))].store.len();
+    let (server, version) = product(model.options.profile);
+    let mut text = String::from("# Server\r\n");
+    if server == "valkey" {
+        text.push_str("redis_version:7.2.4\r\nserver_name:valkey\r\n");
+    }
+    let role = if node.primary.is_some() { "slave" } else { "master" };
+    text.push_str(&format!(
+        "{server}_version:{version}\r\n{server}_mode:cluster\r\ntcp_port:{}\r\n\r\n# Clients\r\nconnected_clients:{}\r\n\r\n\
+         # Replication\r\nrole:{role}\r\n\r\n# Cluster\r\ncluster_enabled:1\r\n\r\n# Keyspace\r\n",
+        node.port,
+        model.clients.len()
+    ));
+    if keys > 0 {
+        text.push_str(&format!("db0:keys={keys},expires=0,avg_ttl=0\r\n"));
+    }
+    out.verbatim(&text);
+}
+
+pub(super) fn role(model: &mut Model, id: ClientId, _words: &Words, out: &mut Out) {
+    let me = model.node_of(id);
+    match model.nodes[me].primary {
+        None => {
+            let replicas: Vec<_> = model.nodes.iter().filter(|node| node.primary == Some(me)).collect();
+            out.array(3);
+            out.bulk("master");
+            out.int(1);
+            out.array(replicas.len());
+            for replica in replicas {
+                out.array(3);
+                out.bulk(&replica.host);
+                out.bulk(replica.port.to_string());
+                out.bulk("1");
+            }
+        }
+        Some(primary) => {
+            let primary = &model.nodes[primary];
+            out.array(5);
+            out.bulk("slave");
+            out.bulk(&primary.host);
+            out.int(primary.port.into());
+            out.bulk("connected");
+            out.int(1);
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Commands on strings.
+
+use super::client::Words;
+use super::reply::Out;
+use super::store::Object;
+use super::{ClientId, Model};
+
+pub(super) const WRONG_TYPE: &str = "WRONGTYPE Operation against a key holding the wrong kind of value";
+pub(super) const NOT_INTEGER: &str = "ERR value is not an integer or out of range";
+pub(super) const SYNTAX: &str = "ERR syntax error";
+
+/// A number as servers accept it: no plus sign, no leading zeros, no spaces.
+pub(super) fn number(text: &[u8]) -> Option<i64> {
+    let n: i64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+    (n.to_string().as_bytes() == text).then_some(n)
+}
+
+impl Model {
+    /// The value of a key at the connection's node.
+    pub(super) fn value(&self, id: ClientId, key: &[u8]) -> Option<&Object> {
+        self.nodes[self.store_of(self.node_of(id))].store.get(key)
+    }
+
+    /// The string under a key; `Err` for another type.
+    fn text(&self, id: ClientId, key: &[u8]) -> Result<Option<&[u8]>, ()> {
+        match self.value(id, key) {
+            None => Ok(None),
+            Some(Object::Text(text)) => Ok(Some(text)),
+            Some(_) => Err(()),
+        }
+    }
+
+    pub(super) fn put(&mut self, id: ClientId, key: &[u8], value: Object) {
+        let node = self.store_of(self.node_of(id));
+        self.nodes[node].store.insert(key, value);
+        self.touched(node, key);
+    }
+
+    pub(super) fn delete(&mut self, id: ClientId, key: &[u8]) -> bool {
+        let node = self.store_of(self.node_of(id));
+        let there = self.nodes[node].store.remove(key).is_some();
+        if there {
+            self.touched(node, key);
+        }
+        there
+    }
+
+    /// Marks the transactions that watch the key.
+    pub(super) fn touched(&mut self, node: usize, key: &[u8]) {
+        for client in self.clients.values_mut().filter(|client| client.node == node) {
+            if client.watched.contains(key) {
+                client.touched = true;
+            }
+        }
+    }
+}
+
+pub(super) fn get(model: &mut Model, id: ClientId, words: &Words, out: &mut Out) {
+    match model.text(id, &words[1]) {
+        Ok(text) => out.opt_bulk(text),
+        Err(()) => out.error(WRONG_TYPE),
+    }
+}
+
+pub(super) fn strlen(model: &mut Model, id: ClientId, words: &Words, out: &mut Out) {
+    match model.text(id, &words[1]) {
+        Ok(text) => out.count(text.map_or(0, <[u8]>::len)),
+        Err(()) => out.error(WRONG_TYPE),
+    }
+}
+
+/// `SET key value [NX | XX] [GET] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]`; times are checked and ignored.
+pub(super) fn set(model: &mut Model, id: ClientId, words: &Words, out: &mut Out) {
+    let (mut nx, mut xx, mut get, mut time) = (false, false, false, false);
+    let mut rest = words[3..].iter();
+    while let Some(word) = rest.next() {
+        match word.to_ascii_uppercase().as_slice() {
+            b"NX" if !xx => nx = true,
+            b"XX" if !nx => xx = true,
+            b"GET" => get = true,
+            b"KEEPTTL" if !time => time = true,
+            b"EX" | b"PX" | b"EXAT" | b"PXAT" if !time => {
+                time = true;
+                let Some(value) = rest.next() else { return out.error(SYNTAX) };
+                match number(value) {
+                    None => return out.error(NOT_INTEGER),
+                    Some(n) if n <= 0 => return out.error("ERR invalid expire time in 'set' command"),
+                    Some(_) => {}
+                }
+            }
+            _ => return out.error(SYNTAX),
+        }
+    }
+    let old = match model.text(id, &words[1]) {
+        Ok(old) => old.map(<[u8]>::to_vec),
+        Err(()) if get => return out.error(WRONG_TYPE),
+        Err(()) => None,
+    };
+    let exists = model.value(id, &words[1]).is_some();
+    let done = !(nx && exists || xx && !exists);
+    if done {
+        model.put(id, &words[1], Object::Text(words[2].clone()));
+    }
+    if get {
+        out.opt_bulk(old.as_deref());
+    } else if done {
+        out.ok();
+    } else {
+        out.null();
+    }
+}
+
+pub(super) fn mget(model: &mut Model, id: ClientId, words: &Words, out: &mut Out) {
+    out.array(words.len() - 1);
+    for key in &words[1..] {
+        out.opt_bulk(model.text(id, key).unwrap_or(None));
+    }
+}
+
+pub(super) fn mset(model: &mut Model, id: ClientId, words: &Words, out: &mut Out) {
+    if words.len().is_multiple_of(2) {
+        return out.error(super::process::wrong_number("mset"));
+    }
+    for pair in words[1..].chunks_exact(2) {
+        model.put(id, &pair[0], Object::Text(pair[1].clone()));
+    }
+    out.ok();
+}
+
+pub(super) fn msetnx(model: &mut Model, id: ClientId, words: &Words, out: &mut Out) {
+    if words.len().is_multiple_of(2) {
+        return out.error(super::process::wrong_number("msetnx"));
+    }
+    if words[1..].chunks_exact(2).any(|pair| model.value(id, &pair[0]).is_some()) {
+        return out.int(0);
+    }
+    for pair in words[1..].chunks_exact(2) {
+        model.put(id, &pair[0], Object::Text(pair[1].clone()));
+    }
+    out.int(1);
+}
+
+pub(super) fn incr(model: &mut Model, id: ClientId, words: &Words, out: &mut Out) {
+    add(model, id, &words[1], 1, out);
+}
+
+pub(super) fn incrby(model: &mut Model, id: ClientId, words: &Words, out: &mut Out) {
+    match number(&words[2]) {
+        Some(by) => add(model, id, &words[1], by, out),
+        None => out.error(NOT_INTEGER),
+    }
+}
+
+fn add(model: &mut Model, id: ClientId, key: &[u8], by: i64, out: &mut Out) {
+    let old = match model.text(id, key) {
+        Err(()) => return out.error(WRONG_TYPE),
+        Ok(None) => 0,
+        Ok(Some(text)) => match number(text) {
+            Some(n) => n,
+            None => return out.error(NOT_INTEGER),
+        },
+    };
+    match old.checked_add(by) {
+        Some(sum) => {
+            model.put(id, key, Object::Text(sum.to_string().into_bytes()));
+            out.int(sum);
+        }
+        None => out.error("ERR increment or decrement would overflow"),
+    }
+}
+
+pub(super) fn append(model: &mut Model, id: ClientId, words: &Words, out: &mut Out) {
+    match model.text(id, &words[1]) {
+        Err(()) => out.error(WRONG_TYPE),
+        Ok(old) => {
+            let new = [old.unwrap_or_default(), &words[2]].concat();
+            out.count(new.len());
+            model.put(id, &words[1], Object::Text(new));
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! MULTI, EXEC, DISCARD, WATCH, UNWATCH.
+
+use super::client::{Transaction, Words};
+use super::commands;
+use super::reply::Out;
+use super::{ClientId, Model, Profile};
+
+pub(super) fn multi(model: &mut Model, id: ClientId, _words: &Words, out: &mut Out) {
+    if model.client(id).transaction.is_some() {
+        return not_inside(model, id, out, "ERR MULTI calls can not be nested");
+    }
+    model.client(id).transaction = Some(Transaction::default());
+    out.ok();
+}
+
+/// Valkey spoils the transaction for a command that must not be inside, Redis 7.0 only complains.
+fn not_inside(model: &mut Model, id: ClientId, out: &mut Out, redis: &str) {
+    match model.options.profile {
+        Profile::Redis7 => out.error(redis),
+        Profile::Valkey9 => model.reject(id, out, "ERR Command not allowed inside a transaction"),
+    }
+}
+
+pub(super) fn exec(model: &mut Model, id: ClientId, _words: &Words, out: &mut Out) {
+    let Some(transaction) = model.client(id).transaction.take() else {
+        return out.error("ERR EXEC without MULTI");
+    };
+    let touched = model.client(id).touched;
+    model.client(id).unwatch();
+    if transaction.refused {
+        return out.error("EXECABORT Transaction discarded because of previous errors.");
+    }
+    if touched {
+        return out.null_array();
+    }
+    out.array(transaction.queued.len());
+    for words in &transaction.queued {
+        // Only known commands were queued.
+        if let Some(command) = commands::find(&words[0]) {
+            (command.run)(model, id, words, out);
+        }
+    }
+}
+
+pub(super) fn discard(model: &mut Model, id: ClientId, _words: &Words, out: &mut Out) {
+    if model.client(id).transaction.take().is_none() {
+        return out.error("ERR DISCARD without MULTI");
+    }
+    model.client(id).unwatch();
+    out.ok();
+}
+
+pub(super) fn watch(model: &mut Model, id: ClientId, words: &Words, out: &mut Out) {
+    if model.client(id).transaction.is_some() {
+        return not_inside(model, id, out, "ERR WATCH inside MULTI is not allowed");
+    }
+    let keys = words[1..].iter().cloned();
+    model.client(id).watched.extend(keys);
+    out.ok();
+}
+
+pub(super) fn unwatch(model: &mut Model, id: ClientId, _words: &Words, out: &mut Out) {
+    model.client(id).unwatch();
+    out.ok();
+}
