@@ -1,0 +1,299 @@
+//! Lazy iteration over a frame's parts.
+
+use core::iter::FusedIterator;
+
+use super::extent::FrameState;
+use super::frame::Frame;
+use super::grammar::{self, Value};
+use super::level::Level;
+use super::reader::TokenState;
+use super::token::{Aggregate, Status, Token};
+use crate::limits::Limits;
+
+/// What a second look at checked bytes needs: nothing is too long.
+pub(super) const NO_LIMITS: Limits = Limits {
+    line: u64::MAX,
+    bulk: u64::MAX,
+    elements: u64::MAX,
+    depth: u16::MAX,
+    frame: u64::MAX,
+    attributes: u16::MAX,
+};
+
+/// Levels for a second look at checked bytes. Without streamed aggregates values can be counted on one level.
+const LEVELS: usize = if cfg!(feature = "streamed") { 128 } else { 0 };
+
+/// The header (or the whole) of the value at the front of `bytes`, and what follows it. Not for attributes.
+#[inline]
+pub(super) fn head(bytes: &[u8]) -> Option<(Token<'_>, &[u8])> {
+    match grammar::value(bytes) {
+        Ok((rest, value)) => Some((value.token(), rest)),
+        Err(_) => rare_head(bytes),
+    }
+}
+
+/// [`head`] for what the grammar leaves to the byte-wise reader.
+#[cold]
+fn rare_head(bytes: &[u8]) -> Option<(Token<'_>, &[u8])> {
+    let mut state = TokenState::new();
+    let mut levels = [Level::EMPTY; 1];
+    let mut reader = state.reader(&mut levels, &NO_LIMITS, bytes);
+    let token = reader.next().ok()??;
+    let rest = bytes.get(reader.consumed()..)?;
+    Some((token, rest))
+}
+
+/// What follows the value (with its attributes) at the front of `bytes`.
+#[cold]
+fn rare_end(bytes: &[u8]) -> Option<&[u8]> {
+    let mut levels = [Level::EMPTY; LEVELS];
+    match FrameState::new().scan(&mut levels, &NO_LIMITS, bytes) {
+        Ok(Status::Complete(extent)) => bytes.get(extent.len..),
+        _ => None,
+    }
+}
+
+/// What follows `values` values at the front of `bytes`. One pass over their headers; pushes among them and
+/// attributes are passed too, and not counted.
+pub(super) fn skip(bytes: &[u8], values: u64) -> Option<&[u8]> {
+    let mut rest = bytes;
+    let mut left = values;
+    while left != 0 {
+        let Ok((after, value)) = grammar::value(rest) else {
+            rest = rare_end(rest)?;
+            left = left.wrapping_sub(1);
+            continue;
+        };
+        rest = after;
+        if let Value::Aggregate(kind, count) = value {
+            left = left.checked_add(count.checked_mul(kind.values_per_element())?)?;
+            if matches!(kind, Aggregate::Push | Aggregate::Attribute) {
+                continue;
+            }
+        }
+        left = left.wrapping_sub(1);
+    }
+    Some(rest)
+}
+
+/// What follows the attribute at the front of `bytes`.
+pub(super) fn skip_attribute(bytes: &[u8]) -> Option<&[u8]> {
+    let (Token::Attribute(pairs), rest) = head(bytes)? else { return None };
+    skip(rest, u64::from(pairs).checked_mul(2)?)
+}
+
+/// What follows the content of the aggregate whose header `token` is; `content` begins behind the header.
+#[inline]
+pub(super) fn content_end<'a>(token: Token<'a>, content: &'a [u8]) -> Option<&'a [u8]> {
+    match token {
+        Token::Array(count) | Token::Set(count) | Token::Push(count) => skip(content, u64::from(count)),
+        Token::Map(count) | Token::Attribute(count) => skip(content, u64::from(count).checked_mul(2)?),
+        Token::Begin { .. } | Token::Open(_) => streamed_end(token, content),
+        _ => Some(content),
+    }
+}
+
+#[cfg(feature = "streamed")]
+#[cold]
+fn streamed_end<'a>(token: Token<'a>, content: &'a [u8]) -> Option<&'a [u8]> {
+    // The scanner has to see the header to know what the content is.
+    let mut rest = content;
+    if let Token::Open(_) = token {
+        while !rest.starts_with(b".") {
+            rest = if rest.starts_with(b"|") { skip_attribute(rest)? } else { rare_end(rest)? };
+        }
+        return rest.strip_prefix(b".\r\n");
+    }
+    loop {
+        let digits = rest.strip_prefix(b";")?;
+        let end = grammar::line_end(digits)?;
+        let len = usize::try_from(super::number::parse_u64(digits.get(..end)?)?).ok()?;
+        rest = digits.get(end..)?.strip_prefix(b"\r\n")?;
+        if len == 0 {
+            return Some(rest);
+        }
+        rest = rest.get(len..)?.strip_prefix(b"\r\n")?;
+    }
+}
+
+#[cfg(not(feature = "streamed"))]
+fn streamed_end<'a>(_: Token<'a>, _: &'a [u8]) -> Option<&'a [u8]> {
+    None
+}
+
+impl<'a> Value<'a> {
+    #[inline(always)]
+    pub(super) fn token(self) -> Token<'a> {
+        match self {
+            Self::Line(kind, bytes) | Self::String(kind, bytes) => kind.token(bytes),
+            Self::Integer(number) => Token::Integer(number),
+            Self::Null(null) => Token::Null(null),
+            Self::Boolean(value) => Token::Boolean(value),
+            Self::Aggregate(kind, count) => kind.token(u32::try_from(count).unwrap_or(u32::MAX)),
+        }
+    }
+}
+
+/// The direct children of a [`Frame`].
+#[derive(Clone, Copy, Debug)]
+pub struct Children<'a> {
+    parent: Frame<'a>,
+    rest: &'a [u8],
+    /// Children to come; `None` if only the end mark will tell.
+    left: Option<usize>,
+}
+
+impl<'a> Children<'a> {
+    #[inline]
+    pub(super) fn new(parent: &Frame<'a>) -> Self {
+        let left = if matches!(parent.token(), Token::Open(_)) { None } else { Some(parent.len().unwrap_or(0)) };
+        Self { parent: *parent, rest: parent.content(), left }
+    }
+
+    /// A child that begins with an attribute or is a push.
+    #[cold]
+    fn rare_next(&mut self) -> Option<Frame<'a>> {
+        let mut raw = self.rest;
+        let mut value = raw;
+        loop {
+            if value.starts_with(b"|") {
+                value = skip_attribute(value)?;
+                continue;
+            }
+            let (token, content) = head(value)?;
+            if token == Token::Close {
+                return None;
+            }
+            let rest = content_end(token, content)?;
+            if matches!(token, Token::Push(_)) {
+                raw = rest;
+                value = rest;
+                continue;
+            }
+            return self.yield_child(raw, rest, token, content);
+        }
+    }
+
+    #[inline(always)]
+    fn yield_child(&mut self, raw: &'a [u8], rest: &'a [u8], token: Token<'a>, content: &'a [u8]) -> Option<Frame<'a>> {
+        let bytes = raw.get(..raw.len().wrapping_sub(rest.len()))?;
+        self.rest = rest;
+        let content = content.get(..content.len().wrapping_sub(rest.len())).unwrap_or_default();
+        if let Some(left) = &mut self.left {
+            *left = left.wrapping_sub(1);
+        }
+        Some(self.parent.part(bytes, token, content))
+    }
+}
+
+impl<'a> Iterator for Children<'a> {
+    type Item = Frame<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Frame<'a>> {
+        if self.left == Some(0) {
+            return None;
+        }
+        let child = match grammar::value(self.rest) {
+            Ok((_, Value::Aggregate(Aggregate::Attribute | Aggregate::Push, _))) | Err(_) => self.rare_next(),
+            Ok((content, value)) => {
+                let token = value.token();
+                match content_end(token, content) {
+                    Some(rest) => self.yield_child(self.rest, rest, token, content),
+                    None => None,
+                }
+            }
+        };
+        if child.is_none() {
+            self.left = Some(0);
+        }
+        child
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        // A child takes at least 3 bytes; the count alone is not to be believed by whoever reserves memory.
+        (self.left.unwrap_or(0).min(self.rest.len().wrapping_div(3)), self.left)
+    }
+}
+
+impl FusedIterator for Children<'_> {}
+
+/// The attributes in front of a [`Frame`].
+#[derive(Clone, Copy, Debug)]
+pub struct Attributes<'a> {
+    parent: Frame<'a>,
+    rest: &'a [u8],
+}
+
+impl<'a> Attributes<'a> {
+    pub(super) fn new(parent: &Frame<'a>) -> Self {
+        let rest = if parent.kind() == super::frame::Kind::Attribute { &[] } else { parent.raw() };
+        Self { parent: *parent, rest }
+    }
+}
+
+impl<'a> Iterator for Attributes<'a> {
+    type Item = Frame<'a>;
+
+    fn next(&mut self) -> Option<Frame<'a>> {
+        if !self.rest.starts_with(b"|") {
+            return None;
+        }
+        let frame = part_at(&self.parent, self.rest);
+        self.rest = frame.and_then(|frame| self.rest.get(frame.raw().len()..)).unwrap_or_default();
+        frame
+    }
+}
+
+impl FusedIterator for Attributes<'_> {}
+
+/// The attribute or aggregate at the front of `bytes`, as a frame.
+fn part_at<'a>(parent: &Frame<'a>, bytes: &'a [u8]) -> Option<Frame<'a>> {
+    let (token, content) = head(bytes)?;
+    let rest = content_end(token, content)?;
+    let raw = bytes.get(..bytes.len().wrapping_sub(rest.len()))?;
+    let content = content.get(..content.len().wrapping_sub(rest.len()))?;
+    Some(parent.part(raw, token, content))
+}
+
+/// The pushes inside a [`Frame`].
+#[derive(Clone, Copy, Debug)]
+pub struct Pushes<'a> {
+    parent: Frame<'a>,
+    rest: &'a [u8],
+}
+
+impl<'a> Pushes<'a> {
+    pub(super) fn new(parent: &Frame<'a>) -> Self {
+        // A frame that is a push has none inside.
+        let rest = if parent.has_push() && !parent.is_push() { parent.raw() } else { &[] };
+        Self { parent: *parent, rest }
+    }
+
+    fn find(&mut self) -> Option<Frame<'a>> {
+        while !self.rest.is_empty() {
+            if self.rest.starts_with(b">") {
+                let frame = part_at(&self.parent, self.rest)?;
+                self.rest = self.rest.get(frame.raw().len()..)?;
+                return Some(frame);
+            }
+            let (token, content) = head(self.rest)?;
+            self.rest = if matches!(token, Token::Begin { .. }) { content_end(token, content)? } else { content };
+        }
+        None
+    }
+}
+
+impl<'a> Iterator for Pushes<'a> {
+    type Item = Frame<'a>;
+
+    fn next(&mut self) -> Option<Frame<'a>> {
+        let found = self.find();
+        if found.is_none() {
+            self.rest = &[];
+        }
+        found
+    }
+}
+
+impl FusedIterator for Pushes<'_> {}
