@@ -5,6 +5,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::thread;
 
+mod decode;
 mod slot;
 
 /// What one run of the binary gave.

@@ -1,5 +1,6 @@
 //! `slotwise`: look at and work with Redis/Valkey clusters from the command line.
 
+mod decode;
 mod escape;
 mod exit;
 mod input;
@@ -25,6 +26,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Verb {
     Slot(slot::Args),
+    Decode(decode::Args),
 }
 
 fn main() -> ExitCode {
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
     };
     let result = match cli.verb {
         Verb::Slot(args) => slot::run(&args),
+        Verb::Decode(args) => decode::run(&args),
     };
     result.unwrap_or_else(Failure::report).into()
 }
