@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 mod decode;
+mod route;
 mod slot;
 
 /// What one run of the binary gave.

@@ -5,6 +5,7 @@ mod escape;
 mod exit;
 mod input;
 mod output;
+mod route;
 mod slot;
 
 use std::process::ExitCode;
@@ -26,6 +27,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Verb {
     Slot(slot::Args),
+    Route(route::Args),
     Decode(decode::Args),
 }
 
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
     };
     let result = match cli.verb {
         Verb::Slot(args) => slot::run(&args),
+        Verb::Route(args) => route::run(&args),
         Verb::Decode(args) => decode::run(&args),
     };
     result.unwrap_or_else(Failure::report).into()
