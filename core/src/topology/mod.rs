@@ -13,7 +13,9 @@ mod map;
 mod moved;
 mod node;
 mod ranges;
+mod reader;
 mod rejection;
+mod static_map;
 #[cfg(test)]
 mod tests;
 
@@ -22,4 +24,6 @@ pub use map::{Map, MapHead, MapParts, Owner, Shard};
 pub use moved::{MovedCase, moved, moved_to};
 pub use node::{Health, MAX_NODES, Node, NodeIndex, Role};
 pub use ranges::{RangeEntry, Runs};
+pub use reader::{Context, Direction, Mark, Reader, ReplyKind, WHOLE};
 pub use rejection::Rejection;
+pub use static_map::StaticMap;
