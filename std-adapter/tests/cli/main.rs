@@ -8,6 +8,7 @@ use std::thread;
 mod decode;
 mod route;
 mod slot;
+mod topology;
 
 /// What one run of the binary gave.
 struct Run {

@@ -7,6 +7,7 @@ mod input;
 mod output;
 mod route;
 mod slot;
+mod topology;
 
 use std::process::ExitCode;
 
@@ -29,6 +30,7 @@ enum Verb {
     Slot(slot::Args),
     Route(route::Args),
     Decode(decode::Args),
+    Topology(topology::Args),
 }
 
 fn main() -> ExitCode {
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Verb::Slot(args) => slot::run(&args),
         Verb::Route(args) => route::run(&args),
         Verb::Decode(args) => decode::run(&args),
+        Verb::Topology(args) => topology::run(&args),
     };
     result.unwrap_or_else(Failure::report).into()
 }
