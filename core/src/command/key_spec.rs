@@ -10,6 +10,12 @@ pub struct KeySpec {
     pub(super) flags: KeyFlags,
 }
 
+impl KeySpec {
+    /// A place for a specification in lent storage.
+    pub const EMPTY: Self =
+        Self { begin: Begin::Index(0), find: Find::Range { last: 0, step: 1, limit: 0 }, flags: KeyFlags(0) };
+}
+
 /// Where the first key, or the number of keys, stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

@@ -20,6 +20,8 @@
 mod analysis;
 mod entry;
 mod error;
+mod extension;
+mod extension_read;
 mod generated;
 mod hash;
 mod key_spec;
@@ -32,6 +34,7 @@ mod table;
 pub use analysis::{Analysis, analyse};
 pub use entry::Entry;
 pub use error::{CommandError, Unshared};
+pub use extension::{Extension, ExtensionStorage};
 pub use key_spec::{KeyAccess, KeyFlags, KeySpec};
 pub use keys::{KeyRef, Keys, keys};
 #[doc(hidden)]
@@ -40,5 +43,7 @@ pub use route::{Access, ChannelKind, RequestPolicy, ResponsePolicy, Route, Subsc
 pub use spec::{CommandSpec, RetryPermission, Target};
 pub use table::{Command, FULL, Table};
 
+#[cfg(test)]
+mod extension_tests;
 #[cfg(test)]
 mod tests;

@@ -95,6 +95,22 @@ impl<'t> Table<'t> {
         size_of_val(self.names) + size_of_val(self.entries) + size_of_val(self.buckets) + size_of_val(self.specs)
     }
 
+    /// Whether this table or one it extends has a command, or a subcommand written `CONTAINER|SUB`.
+    pub(super) fn knows(&self, name: &[u8]) -> bool {
+        let mut parts = name.splitn(2, |&byte| byte == b'|');
+        let (first, sub) = (parts.next().unwrap_or_default(), parts.next());
+        let mut table = Some(self);
+        while let Some(here) = table {
+            if let Some((index, _)) = here.search(TOP, first)
+                && sub.is_none_or(|sub| here.search(index as u8, sub).is_some())
+            {
+                return true;
+            }
+            table = here.base;
+        }
+        false
+    }
+
     /// Open addressing with linear probing; one round at most.
     #[inline]
     pub(super) fn search(&self, parent: u8, name: &[u8]) -> Option<(u16, &'t Entry)> {

@@ -36,9 +36,10 @@ fn table_is_small_and_complete() {
     assert_eq!(names.len(), 426);
     for command in FULL.commands() {
         let both: Vec<_> = [Some(command.name()), command.subcommand()].into_iter().flatten().collect();
-        for args in
-            [both.iter().map(|s| s.to_lowercase()).collect::<Vec<_>>(), both.iter().map(|s| s.to_string()).collect()]
-        {
+        for args in [
+            both.iter().map(|s| s.to_lowercase()).collect::<Vec<_>>(),
+            both.iter().copied().map(String::from).collect(),
+        ] {
             match FULL.find(args.as_slice()) {
                 Ok(found) => assert_eq!(found.to_string(), command.to_string()),
                 Err(why) => assert_eq!((why, command.subcommand()), (CommandError::Arity, None), "{command}"),
@@ -296,7 +297,7 @@ fn subset() {
         "OBJECT IDLETIME",
         "OBJECT REFCOUNT",
     ];
-    assert_eq!(names, expected.iter().map(|name| name.to_string()).collect());
+    assert_eq!(names, expected.map(String::from).into());
     assert!(SOME.size() < 1400, "{}", SOME.size());
     let keys = keys(&SOME, &["xgroup", "create", "k", "g", "$"]).unwrap();
     assert!(keys.map(|key| key.index).eq([2]));

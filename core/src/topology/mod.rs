@@ -13,9 +13,7 @@ mod map;
 mod moved;
 mod node;
 mod ranges;
-mod reader;
 mod rejection;
-mod static_map;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +22,4 @@ pub use map::{Map, MapHead, MapParts, Owner, Shard};
 pub use moved::{MovedCase, moved, moved_to};
 pub use node::{Health, MAX_NODES, Node, NodeIndex, Role};
 pub use ranges::{RangeEntry, Runs};
-pub use reader::{Context, Direction, Mark, Reader, ReplyKind, WHOLE};
 pub use rejection::Rejection;
-pub use static_map::StaticMap;

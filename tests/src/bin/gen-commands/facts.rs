@@ -54,9 +54,7 @@ fn add_all(rows: &mut BTreeMap<String, Row>, list: &Value) -> Result<(), String>
 
 fn read(entry: &Value) -> Result<Row, String> {
     let name = entry["name"].as_str().ok_or("a command without a name")?.to_uppercase();
-    let tip = |key: &str| {
-        strings(&entry["tips"]).into_iter().find_map(|tip| tip.strip_prefix(key).map(|policy| policy.to_owned()))
-    };
+    let tip = |key: &str| strings(&entry["tips"]).into_iter().find_map(|tip| tip.strip_prefix(key).map(str::to_owned));
     let mut specs = Vec::new();
     for (index, spec) in entry["key_specs"].as_array().into_iter().flatten().enumerate() {
         specs.extend(knowledge::translate(&name, index, spec)?);
