@@ -82,6 +82,18 @@ pub(super) fn skip_attribute(bytes: &[u8]) -> Option<&[u8]> {
     skip(rest, u64::from(pairs).checked_mul(2)?)
 }
 
+/// The attributes at the front of `bytes`.
+fn attributes_of(bytes: &[u8]) -> &[u8] {
+    let mut rest = bytes;
+    while rest.starts_with(b"|") {
+        match skip_attribute(rest) {
+            Some(after) => rest = after,
+            None => return &[],
+        }
+    }
+    bytes.get(..bytes.len().wrapping_sub(rest.len())).unwrap_or_default()
+}
+
 /// What follows the content of the aggregate whose header `token` is; `content` begins behind the header.
 #[inline]
 pub(super) fn content_end<'a>(token: Token<'a>, content: &'a [u8]) -> Option<&'a [u8]> {
@@ -265,8 +277,12 @@ pub struct Pushes<'a> {
 
 impl<'a> Pushes<'a> {
     pub(super) fn new(parent: &Frame<'a>) -> Self {
-        // A frame that is a push has none inside.
-        let rest = if parent.has_push() && !parent.is_push() { parent.raw() } else { &[] };
+        let rest = match (parent.has_push(), parent.is_push()) {
+            (false, _) => &[],
+            (true, false) => parent.raw(),
+            // A push has none inside, but the attributes in front of it may.
+            (true, true) => attributes_of(parent.raw()),
+        };
         Self { parent: *parent, rest }
     }
 

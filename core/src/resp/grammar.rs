@@ -216,7 +216,7 @@ fn zero_byte(word: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::string::{String, ToString};
+    use std::string::String;
     use std::{format, vec};
 
     fn whole(text: &str) -> Option<i64> {
@@ -268,7 +268,7 @@ mod tests {
             for at in 0..len {
                 for mark in ["\r", "\n", "\r\n"] {
                     let text: String = "\u{b}".repeat(at) + mark + &"\u{c}\r".repeat(len - at);
-                    assert_eq!(line_end(text.as_bytes()), Some(at), "{}", text.to_string());
+                    assert_eq!(line_end(text.as_bytes()), Some(at), "{}", text);
                 }
             }
         }

@@ -28,9 +28,15 @@ mod extent;
 mod frame;
 mod grammar;
 mod header;
+#[cfg(feature = "request-parser")]
+mod inline;
 mod level;
 pub mod number;
 mod reader;
+#[cfg(feature = "request-parser")]
+pub mod reply;
+#[cfg(feature = "request-parser")]
+pub mod request;
 mod resume;
 mod token;
 mod tokens;

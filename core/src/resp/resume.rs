@@ -388,6 +388,10 @@ impl<'a> TokenReader<'_, 'a> {
     }
 
     fn body(&mut self, mut body: Body) -> Result<Option<Token<'a>>, RespError> {
+        if !body.begun && self.rest.len() >= 4 {
+            // In front of the terminator, so in front of its errors.
+            self.verbatim_prefix(body.kind, self.rest)?;
+        }
         let len = usize::try_from(body.left).unwrap_or(usize::MAX);
         let Some((_, after)) = self.rest.split_at_checked(len) else {
             return if body.begun { Ok(self.body_piece(body)) } else { self.body_begin(body) };
