@@ -273,7 +273,13 @@ impl<'a> MapMut<'a> {
         draft.push(self.parts.hosts, tag, text);
     }
 
-    fn draft_push_raw(&mut self, draft: &mut Draft, tag: u8, text: &[u8]) {
+    /// The texts of a row in the making.
+    pub(super) fn draft_bytes(&self, draft: &Draft) -> &[u8] {
+        let row = self.parts.hosts.get(draft.at as usize..).and_then(|rest| rest.get(..usize::from(draft.len)));
+        row.unwrap_or(&[])
+    }
+
+    pub(super) fn draft_push_raw(&mut self, draft: &mut Draft, tag: u8, text: &[u8]) {
         let tags = [Tag::Endpoint, Tag::Ip, Tag::Hostname, Tag::Zone];
         if let Some(tag) = tags.into_iter().find(|known| *known as u8 == tag) {
             self.draft_push(draft, tag, text);

@@ -8,18 +8,27 @@
 //! contradicts itself is a [`Rejection`], and the old map goes on.
 
 mod build;
+mod enrich;
+mod freshness;
 mod hosts;
 mod map;
 mod moved;
 mod node;
 mod ranges;
+mod reader;
+mod refresh;
 mod rejection;
+mod static_map;
 #[cfg(test)]
 mod tests;
 
 pub use build::{MapMut, NewNode};
+pub use freshness::{Freshness, Verdict, digest};
 pub use map::{Map, MapHead, MapParts, Owner, Shard};
 pub use moved::{MovedCase, moved, moved_to};
 pub use node::{Health, MAX_NODES, Node, NodeIndex, Role};
 pub use ranges::{RangeEntry, Runs};
+pub use reader::{Context, Direction, Mark, Reader, ReplyKind, WHOLE};
+pub use refresh::{Ask, Reason, Refresh, RefreshPolicy};
 pub use rejection::Rejection;
+pub use static_map::StaticMap;

@@ -1,0 +1,226 @@
+//! Whether a topology reply is newer than the map in use.
+//!
+//! Nodes learn of changes one after another, so a node asked later may know less. Where config epochs are known (CLUSTER
+//! NODES), they decide per slot, as between the nodes themselves: the higher epoch holds a slot (Redis cluster
+//! specification, "Hash slots configuration propagation"). CLUSTER SLOTS and SHARDS carry none; there, a reply is
+//! suspect when it takes back what a redirect taught, when it loses slots, or when it shows a view that was replaced
+//! a short while ago. A suspect reply has to be confirmed: more of the nodes that answer must say so than otherwise,
+//! and for a hold time. That also lets a cluster that was reset or rebuilt through.
+
+use super::map::{Map, Owner};
+use crate::ids::NodeId;
+use crate::slot::Slot;
+use crate::time::{Duration, Instant};
+
+/// What to do with a complete reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Verdict {
+    /// It agrees with the map in use on every slot: the map may be replaced for the sake of addresses and health.
+    Same,
+    /// It is newer, as far as can be known: replace the map.
+    Newer,
+    /// It may be older: keep the map and ask another node.
+    Suspect,
+}
+
+/// Redirects remembered.
+const PATCHES: usize = 16;
+/// Replaced views remembered.
+const VIEWS: usize = 4;
+/// Answers remembered while a suspect view waits for confirmation.
+const VOTERS: usize = 8;
+
+#[derive(Clone, Copy, Debug)]
+struct Patch {
+    slot: Slot,
+    owner: NodeId,
+    at: Instant,
+}
+
+/// The memory that keeps a map from going back: recent redirects, recently replaced views, and who said what about a
+/// suspect one. About 1 KiB; bounded, so the oldest is forgotten first.
+#[derive(Clone, Debug)]
+pub struct Freshness {
+    hold: Duration,
+    patches: [Option<Patch>; PATCHES],
+    next_patch: u8,
+    views: [Option<(u64, Instant)>; VIEWS],
+    next_view: u8,
+    /// The suspect view and when it was first seen.
+    pending: Option<(u64, Instant)>,
+    /// Who answered since then, and whether with the suspect view.
+    voters: [Option<(NodeId, bool)>; VOTERS],
+    next_voter: u8,
+}
+
+impl Freshness {
+    /// How long a suspect view has to be confirmed by default.
+    pub const HOLD: Duration = Duration::from_secs(2);
+
+    /// Nothing remembered; `hold` is how long a suspect view must be confirmed before it is believed.
+    #[must_use]
+    pub const fn new(hold: Duration) -> Self {
+        Self {
+            hold,
+            patches: [None; PATCHES],
+            next_patch: 0,
+            views: [None; VIEWS],
+            next_view: 0,
+            pending: None,
+            voters: [None; VOTERS],
+            next_voter: 0,
+        }
+    }
+
+    /// Remembers that a MOVED gave `slot` to `owner`: for the hold time a reply that says otherwise is suspect.
+    pub fn note_moved(&mut self, now: Instant, slot: Slot, owner: NodeId) {
+        let known = self.patches.iter().position(|patch| patch.is_some_and(|patch| patch.slot == slot));
+        let at = known.unwrap_or(usize::from(self.next_patch));
+        if known.is_none() {
+            self.next_patch = (self.next_patch.wrapping_add(1)) % PATCHES as u8;
+        }
+        if let Some(place) = self.patches.get_mut(at) {
+            *place = Some(Patch { slot, owner, at: now });
+        }
+    }
+
+    /// Judges the reply of node `from`. After `Same` and `Newer` the caller applies it; what has to be remembered of
+    /// the map it replaces is remembered here.
+    pub fn judge(&mut self, now: Instant, from: NodeId, current: &Map<'_>, candidate: &Map<'_>) -> Verdict {
+        let (old, new) = (digest(current), digest(candidate));
+        let verdict = if current.is_empty() {
+            Verdict::Newer
+        } else if old == new {
+            Verdict::Same
+        } else if self.is_suspect(now, current, candidate, new) {
+            Verdict::Suspect
+        } else {
+            Verdict::Newer
+        };
+        match verdict {
+            Verdict::Newer => self.replaced(now, old),
+            Verdict::Same => self.vote(from, false),
+            Verdict::Suspect => {
+                if self.pending.is_none_or(|(pending, _)| pending != new) {
+                    self.pending = Some((new, now));
+                    self.voters = [None; VOTERS];
+                }
+                self.vote(from, true);
+                if self.is_confirmed(now) {
+                    self.replaced(now, old);
+                    // What the redirects taught is overruled.
+                    self.patches = [None; PATCHES];
+                    self.views = [None; VIEWS];
+                    return Verdict::Newer;
+                }
+            }
+        }
+        verdict
+    }
+
+    fn replaced(&mut self, now: Instant, old: u64) {
+        self.pending = None;
+        self.voters = [None; VOTERS];
+        if let Some(place) = self.views.get_mut(usize::from(self.next_view)) {
+            *place = Some((old, now));
+        }
+        self.next_view = self.next_view.wrapping_add(1) % VIEWS as u8;
+    }
+
+    fn is_suspect(&self, now: Instant, current: &Map<'_>, candidate: &Map<'_>, new: u64) -> bool {
+        let reverts = self.patches.iter().flatten().any(|patch| {
+            now.since(patch.at) < self.hold && owner_id(candidate, patch.slot) != Some(patch.owner)
+                // A patch the current map no longer holds was overruled already.
+                && owner_id(current, patch.slot) == Some(patch.owner)
+        });
+        if reverts || candidate.covered() < current.covered() {
+            return true;
+        }
+        if current.has_epochs() && candidate.has_epochs() {
+            return older_epochs(current, candidate);
+        }
+        let seen = |view: &(u64, Instant)| view.0 == new && now.since(view.1) < self.hold.saturating_mul(4);
+        self.views.iter().flatten().any(seen)
+    }
+
+    /// Counts each node once, with its last word.
+    fn vote(&mut self, from: NodeId, suspect: bool) {
+        if self.pending.is_none() {
+            return;
+        }
+        let known = self.voters.iter().position(|voter| voter.is_some_and(|(node, _)| node == from));
+        let at = known.unwrap_or(usize::from(self.next_voter));
+        if known.is_none() {
+            self.next_voter = self.next_voter.wrapping_add(1) % VOTERS as u8;
+        }
+        if let Some(place) = self.voters.get_mut(at) {
+            *place = Some((from, suspect));
+        }
+    }
+
+    fn is_confirmed(&self, now: Instant) -> bool {
+        let held = self.pending.is_some_and(|(_, since)| now.since(since) >= self.hold);
+        let count = |said: bool| self.voters.iter().flatten().filter(|(_, suspect)| *suspect == said).count();
+        held && count(true) > count(false)
+    }
+}
+
+/// Whether any slot would go from a higher config epoch to a lower one.
+fn older_epochs(current: &Map<'_>, candidate: &Map<'_>) -> bool {
+    let epoch = |map: &Map<'_>, owner: Owner| match owner {
+        Owner::Node(index) => map.node(index).and_then(|node| node.epoch().map(|epoch| (node.id(), epoch))),
+        Owner::Uncovered | Owner::Unknown => None,
+    };
+    let (mut old, mut new) = (current.runs(), candidate.runs());
+    let (mut a, mut b) = (old.next(), new.next());
+    // Both give every slot once, so stepping past the run that ends first visits each pair of owners.
+    while let (Some((old_range, old_owner)), Some((new_range, new_owner))) = (a, b) {
+        if let (Some((old_id, old_epoch)), Some((new_id, new_epoch))) =
+            (epoch(current, old_owner), epoch(candidate, new_owner))
+            && old_id != new_id
+            && new_epoch < old_epoch
+        {
+            return true;
+        }
+        let (old_last, new_last) = (old_range.last(), new_range.last());
+        if old_last <= new_last {
+            a = old.next();
+        }
+        if new_last <= old_last {
+            b = new.next();
+        }
+    }
+    false
+}
+
+fn owner_id(map: &Map<'_>, slot: Slot) -> Option<NodeId> {
+    match map.owner(slot) {
+        Owner::Node(index) => map.node(index).map(super::Node::id),
+        Owner::Uncovered | Owner::Unknown => None,
+    }
+}
+
+/// A number for "who serves what": equal for maps that agree on every slot, whatever the addresses (which differ
+/// between connections of different address families) and whatever the order.
+#[must_use]
+pub fn digest(map: &Map<'_>) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut mix = |word: u64| hash = (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+    for (range, owner) in map.runs() {
+        mix(u64::from(range.first().get()));
+        match owner {
+            Owner::Node(index) => {
+                let id = map.node(index).map_or([0; 20], |node| *node.id().as_bytes());
+                let mut words = id.chunks_exact(8);
+                for word in words.by_ref().filter_map(|word| word.first_chunk::<8>()) {
+                    mix(u64::from_le_bytes(*word));
+                }
+                mix(words.remainder().first_chunk::<4>().map_or(0, |rest| u64::from(u32::from_le_bytes(*rest))));
+            }
+            Owner::Uncovered => mix(1),
+            Owner::Unknown => mix(2),
+        }
+    }
+    hash
+}

@@ -1,0 +1,320 @@
+//! The readers of topology replies, written once, over tokens.
+//!
+//! A [`Reader`] takes the tokens of one reply as they arrive, so a reply of any size is read through a small buffer:
+//! CLUSTER SLOTS is half a kilobyte for six nodes and 3 MB at worst. Give the token state
+//! `with_whole(`[`WHOLE`]`)`, so that hosts and ids come in one piece; CLUSTER NODES is one large string and may come
+//! in chunks of any size.
+
+mod entry;
+#[cfg(feature = "nodes-reply")]
+mod nodes;
+#[cfg(feature = "shards-reply")]
+mod shards;
+mod slots;
+mod walk;
+
+use super::Rejection;
+use super::build::MapMut;
+use crate::addr::NodeAddr;
+use crate::ids::NodeId;
+use crate::resp::{Status, Token, TokenReader};
+use crate::server_error::{ErrorKind, ServerError};
+use crate::slot::Slot;
+use walk::{Item, Scalar, Walk};
+
+/// Strings of at most this many bytes should come whole (`TokenState::with_whole`): the longest host name and more.
+pub const WHOLE: usize = 512;
+
+/// Which command's reply is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum ReplyKind {
+    /// CLUSTER SLOTS: every version, owners are unambiguous, unusable replicas are left out.
+    Slots,
+    /// CLUSTER SHARDS (7.0 and later): health and availability zones.
+    Shards,
+    /// CLUSTER NODES: every version; config epochs, migration marks, nodes without slots.
+    Nodes,
+}
+
+/// What a reader has to know besides the reply.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The address the answering node was reached at: nodes without a host of their own are on this host. Behind
+    /// address translation this is the address as the client sees it.
+    pub answered_by: NodeAddr<'a>,
+    /// Whether the connection is a TLS one: CLUSTER SHARDS gives both ports. (SLOTS and NODES give the port for the
+    /// kind of connection they are asked on.)
+    pub tls: bool,
+    /// Whether replicas are kept; without them a map of primaries fits in half the nodes.
+    pub replicas: bool,
+}
+
+impl<'a> Context<'a> {
+    /// A plain connection to `answered_by`, replicas kept.
+    #[must_use]
+    pub const fn new(answered_by: NodeAddr<'a>) -> Self {
+        Self { answered_by, tls: false, replicas: true }
+    }
+
+    /// The same for a TLS connection or a plain one.
+    #[must_use]
+    pub const fn tls(self, tls: bool) -> Self {
+        Self { tls, ..self }
+    }
+
+    /// The same with or without replicas.
+    #[must_use]
+    pub const fn replicas(self, replicas: bool) -> Self {
+        Self { replicas, ..self }
+    }
+}
+
+/// A slot on its way from one node to another, as a line of CLUSTER NODES shows it (legacy, key by key migration;
+/// the atomic migration of Redis 8.4 and Valkey 9.0 shows no marks). Only the line of the node that answered carries
+/// marks, on Valkey its replicas' lines too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Mark {
+    /// The node whose line it is.
+    pub node: NodeId,
+    /// The slot.
+    pub slot: Slot,
+    /// Whether the slot leaves the node (`[slot->-peer]`) or comes to it (`[slot-<-peer]`).
+    pub direction: Direction,
+    /// The other node.
+    pub peer: NodeId,
+}
+
+/// The direction of a [`Mark`], seen from its node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Direction {
+    /// The slot leaves the node.
+    Migrating,
+    /// The slot comes to the node.
+    Importing,
+}
+
+/// Reads one reply into a map, token by token.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    state: State,
+    walk: Walk,
+    started: bool,
+    ended: bool,
+}
+
+#[derive(Clone, Debug)]
+#[cfg_attr(
+    feature = "nodes-reply",
+    expect(clippy::large_enum_variant, reason = "one reader per refresh; there is no heap to put the scratch on")
+)]
+enum State {
+    Slots(slots::Slots),
+    #[cfg(feature = "shards-reply")]
+    Shards(shards::Shards),
+    #[cfg(feature = "nodes-reply")]
+    Nodes(nodes::Nodes),
+    #[cfg(not(all(feature = "shards-reply", feature = "nodes-reply")))]
+    NotBuilt,
+}
+
+impl Reader {
+    /// A reader for one reply of this kind.
+    #[must_use]
+    pub const fn new(kind: ReplyKind) -> Self {
+        let state = match kind {
+            ReplyKind::Slots => State::Slots(slots::Slots::new()),
+            #[cfg(feature = "shards-reply")]
+            ReplyKind::Shards => State::Shards(shards::Shards::new()),
+            #[cfg(feature = "nodes-reply")]
+            ReplyKind::Nodes => State::Nodes(nodes::Nodes::new()),
+            #[cfg(not(all(feature = "shards-reply", feature = "nodes-reply")))]
+            _ => State::NotBuilt,
+        };
+        Self { state, walk: Walk::new(), started: false, ended: false }
+    }
+
+    /// Takes the next token of the reply. The first one empties `map`, which must not be the map in use;
+    /// `Complete` says that the reply is whole and `map` ready to be swapped in.
+    ///
+    /// Tokens of pushes that are no part of the reply must be left out by the caller; [`Reader::feed`] does.
+    ///
+    /// # Errors
+    /// Any [`Rejection`]: `map` must then not be used. The rest of the reply is to be read past by the caller.
+    pub fn token(
+        &mut self,
+        token: &Token<'_>,
+        context: &Context<'_>,
+        map: &mut MapMut<'_>,
+    ) -> Result<Status<()>, Rejection> {
+        self.token_with_marks(token, context, map, &mut |_| {})
+    }
+
+    /// Like [`Reader::token`], and hands each migration mark of a CLUSTER NODES reply to `on_mark` as it is met.
+    /// Marks of a reply that is rejected later are worth nothing.
+    ///
+    /// # Errors
+    /// As [`Reader::token`].
+    pub fn token_with_marks(
+        &mut self,
+        token: &Token<'_>,
+        context: &Context<'_>,
+        map: &mut MapMut<'_>,
+        on_mark: &mut dyn FnMut(Mark),
+    ) -> Result<Status<()>, Rejection> {
+        if self.ended {
+            return Err(Rejection::Malformed("tokens after the end of the reply"));
+        }
+        let result = self.step(token, context, map, on_mark);
+        self.ended = !matches!(result, Ok(Status::Incomplete));
+        result
+    }
+
+    /// Reads all tokens that `tokens` can give of the reply.
+    ///
+    /// # Errors
+    /// As [`Reader::token`]; [`Rejection::Protocol`] where the bytes are not RESP.
+    pub fn feed(
+        &mut self,
+        tokens: &mut TokenReader<'_, '_>,
+        context: &Context<'_>,
+        map: &mut MapMut<'_>,
+        on_mark: &mut dyn FnMut(Mark),
+    ) -> Result<Status<()>, Rejection> {
+        loop {
+            let Some(token) = tokens.next().map_err(|_| Rejection::Protocol)? else { return Ok(Status::Incomplete) };
+            if tokens.out_of_band() || tokens.in_attribute() {
+                continue;
+            }
+            if let Status::Complete(()) = self.token_with_marks(&token, context, map, on_mark)? {
+                return Ok(Status::Complete(()));
+            }
+        }
+    }
+
+    fn step(
+        &mut self,
+        token: &Token<'_>,
+        context: &Context<'_>,
+        map: &mut MapMut<'_>,
+        on_mark: &mut dyn FnMut(Mark),
+    ) -> Result<Status<()>, Rejection> {
+        if !self.started {
+            map.clear();
+            self.started = true;
+        }
+        #[cfg(feature = "nodes-reply")]
+        if let State::Nodes(nodes) = &mut self.state
+            && nodes.text(token, context, map, on_mark)?
+        {
+            map.finish()?;
+            return Ok(Status::Complete(()));
+        }
+        #[cfg(feature = "nodes-reply")]
+        if let State::Nodes(nodes) = &self.state
+            && nodes.in_text()
+        {
+            return Ok(Status::Incomplete);
+        }
+        #[cfg(not(feature = "nodes-reply"))]
+        let _ = on_mark;
+
+        let done = match self.walk.token(token)? {
+            Item::Nothing => return Ok(Status::Incomplete),
+            Item::Open(count) if self.state.opens(self.walk.place(), count, map)? => self.enter(count, context, map)?,
+            Item::Open(count) => {
+                self.walk.skip(count);
+                self.advance(context, map)?
+            }
+            Item::Scalar(scalar) => {
+                if self.walk.depth() == 0 {
+                    return Err(top_level(scalar));
+                }
+                self.state.scalar(self.walk.place(), scalar, context, map)?;
+                self.advance(context, map)?
+            }
+        };
+        if done {
+            map.finish()?;
+            return Ok(Status::Complete(()));
+        }
+        Ok(Status::Incomplete)
+    }
+
+    fn enter(&mut self, count: u64, context: &Context<'_>, map: &mut MapMut<'_>) -> Result<bool, Rejection> {
+        if count > 0 {
+            self.walk.enter(count);
+            return Ok(false);
+        }
+        self.state.close(self.walk.place().child(), context, map)?;
+        self.advance(context, map)
+    }
+
+    /// Steps past a value that is over, and closes what ends with it. `true` at the end of the reply.
+    fn advance(&mut self, context: &Context<'_>, map: &mut MapMut<'_>) -> Result<bool, Rejection> {
+        while self.walk.step_over() {
+            self.state.close(self.walk.place().child(), context, map)?;
+        }
+        Ok(self.walk.at_end())
+    }
+}
+
+impl State {
+    /// Whether the aggregate that begins here is read (else it is skipped).
+    fn opens(&mut self, place: walk::Place, count: u64, map: &mut MapMut<'_>) -> Result<bool, Rejection> {
+        match self {
+            Self::Slots(slots) => slots.opens(place, count, map),
+            #[cfg(feature = "shards-reply")]
+            Self::Shards(shards) => shards.opens(place, count, map),
+            #[cfg(feature = "nodes-reply")]
+            Self::Nodes(_) => Err(Rejection::Malformed("CLUSTER NODES is one string")),
+            #[cfg(not(all(feature = "shards-reply", feature = "nodes-reply")))]
+            Self::NotBuilt => Err(Rejection::NotBuilt),
+        }
+    }
+
+    fn scalar(
+        &mut self,
+        place: walk::Place,
+        scalar: Scalar<'_>,
+        context: &Context<'_>,
+        map: &mut MapMut<'_>,
+    ) -> Result<(), Rejection> {
+        let _ = context;
+        match self {
+            Self::Slots(slots) => slots.scalar(place, scalar, map),
+            #[cfg(feature = "shards-reply")]
+            Self::Shards(shards) => shards.scalar(place, scalar, map),
+            #[cfg(feature = "nodes-reply")]
+            Self::Nodes(_) => Err(Rejection::Malformed("CLUSTER NODES is one string")),
+            #[cfg(not(all(feature = "shards-reply", feature = "nodes-reply")))]
+            Self::NotBuilt => Err(Rejection::NotBuilt),
+        }
+    }
+
+    /// The aggregate at `place.depth` is over.
+    fn close(&mut self, place: walk::Place, context: &Context<'_>, map: &mut MapMut<'_>) -> Result<(), Rejection> {
+        match self {
+            Self::Slots(slots) => slots.close(place, context, map),
+            #[cfg(feature = "shards-reply")]
+            Self::Shards(shards) => shards.close(place, context, map),
+            #[cfg(feature = "nodes-reply")]
+            Self::Nodes(_) => Ok(()),
+            #[cfg(not(all(feature = "shards-reply", feature = "nodes-reply")))]
+            Self::NotBuilt => Err(Rejection::NotBuilt),
+        }
+    }
+}
+
+/// A reply that is a single value where a whole topology was expected.
+fn top_level(scalar: Scalar<'_>) -> Rejection {
+    match scalar {
+        Scalar::Error(text) => match ServerError::parse(text).kind() {
+            ErrorKind::ClusterDisabled => Rejection::NoCluster,
+            kind => Rejection::ServerError(kind),
+        },
+        _ => Rejection::Malformed("not a topology reply"),
+    }
+}

@@ -1,0 +1,178 @@
+use super::*;
+use crate::time::{Duration, Instant};
+
+fn ms(n: u64) -> Instant {
+    Instant::from_micros(n * 1_000)
+}
+
+/// Slots 0-99, 100-199, 200-299 of these nodes, with these epochs.
+fn view(owners: [u16; 3], epochs: Option<[u64; 3]>) -> Tables {
+    let mut tables = Tables::new(8, 16, 64, false);
+    let mut map = tables.map_mut();
+    map.clear();
+    for (n, owner) in owners.into_iter().enumerate() {
+        let epoch = epochs.map(|epochs| epochs[n]);
+        let index = map.add_node(&NewNode { epoch, ..primary(owner, owner + 1) });
+        map.add_range(range(n as u16 * 100, n as u16 * 100 + 99), index).unwrap();
+    }
+    map.finish().unwrap();
+    tables
+}
+
+fn fresh() -> Freshness {
+    Freshness::new(Duration::from_secs(2))
+}
+
+#[test]
+fn ordinary_changes_are_taken_at_once() {
+    let (a, b) = (view([0, 1, 2], None), view([0, 1, 3], None));
+    let mut fresh = fresh();
+    assert_eq!(fresh.judge(ms(0), id(0), &Map::empty(), &a.map()), Verdict::Newer);
+    assert_eq!(fresh.judge(ms(1), id(1), &a.map(), &a.map()), Verdict::Same);
+    assert_eq!(fresh.judge(ms(2), id(1), &a.map(), &b.map()), Verdict::Newer);
+}
+
+#[test]
+fn a_view_that_was_replaced_does_not_come_back_at_once() {
+    let (a, b) = (view([0, 1, 2], None), view([0, 1, 3], None));
+    let mut fresh = fresh();
+    assert_eq!(fresh.judge(ms(0), id(1), &a.map(), &b.map()), Verdict::Newer);
+    // The node that lags behind says the same again and again, alone.
+    for n in 1..20 {
+        assert_eq!(fresh.judge(ms(n * 100), id(0), &b.map(), &a.map()), Verdict::Suspect);
+        assert_eq!(fresh.judge(ms(n * 100 + 1), id(1), &b.map(), &b.map()), Verdict::Same);
+    }
+    assert_eq!(fresh.judge(ms(2_500), id(0), &b.map(), &a.map()), Verdict::Suspect, "one against one");
+    // A second node says so too: the slots did go back.
+    assert_eq!(fresh.judge(ms(2_600), id(2), &b.map(), &a.map()), Verdict::Newer);
+}
+
+#[test]
+fn a_majority_has_to_hold() {
+    let (a, b) = (view([0, 1, 2], None), view([0, 1, 3], None));
+    let mut fresh = fresh();
+    assert_eq!(fresh.judge(ms(0), id(1), &a.map(), &b.map()), Verdict::Newer);
+    for n in 0..6 {
+        assert_eq!(fresh.judge(ms(100), id(n), &b.map(), &a.map()), Verdict::Suspect, "not for long enough");
+    }
+    assert_eq!(fresh.judge(ms(2_099), id(0), &b.map(), &a.map()), Verdict::Suspect);
+    assert_eq!(fresh.judge(ms(2_100), id(0), &b.map(), &a.map()), Verdict::Newer);
+}
+
+#[test]
+fn what_a_redirect_taught_is_not_taken_back() {
+    let a = view([0, 1, 2], None);
+    let mut current = view([0, 1, 2], None);
+    let target = current.map().find(&id(1)).unwrap();
+    assert_eq!(moved(&mut current.map_mut(), slot(7), target), MovedCase::OtherPrimary);
+    let mut fresh = fresh();
+    fresh.note_moved(ms(0), slot(7), id(1));
+    assert_eq!(fresh.judge(ms(10), id(0), &current.map(), &a.map()), Verdict::Suspect);
+    // A view that agrees on the slot is taken, whatever else it says.
+    let mut newer = view([0, 1, 3], None);
+    let target = newer.map().find(&id(1)).unwrap();
+    moved(&mut newer.map_mut(), slot(7), target);
+    assert_eq!(fresh.clone().judge(ms(20), id(3), &current.map(), &newer.map()), Verdict::Newer);
+    // The redirect may have been wrong, or overtaken: after the hold time others decide.
+    assert_eq!(fresh.judge(ms(2_020), id(0), &current.map(), &a.map()), Verdict::Newer);
+}
+
+#[test]
+fn lost_slots_are_suspect() {
+    let full = view([0, 1, 2], None);
+    let mut part = Tables::new(8, 16, 64, false);
+    let mut map = part.map_mut();
+    map.clear();
+    let index = map.add_node(&primary(0, 1));
+    map.add_range(range(0, 99), index).unwrap();
+    map.finish().unwrap();
+    let mut fresh = fresh();
+    assert_eq!(fresh.judge(ms(0), id(0), &full.map(), &part.map()), Verdict::Suspect);
+    assert_eq!(fresh.judge(ms(1), id(1), &full.map(), &full.map()), Verdict::Same);
+    assert_eq!(fresh.judge(ms(5_000), id(0), &full.map(), &part.map()), Verdict::Suspect);
+    assert_eq!(fresh.judge(ms(5_001), id(2), &full.map(), &part.map()), Verdict::Newer, "so say all but one");
+}
+
+#[test]
+fn epochs_decide_where_they_are_known() {
+    let current = view([0, 1, 2], Some([1, 2, 3]));
+    for (owners, epochs, want) in [
+        ([0, 1, 2], [1, 2, 3], Verdict::Same),
+        ([0, 1, 4], [1, 2, 7], Verdict::Newer),
+        ([0, 4, 2], [1, 3, 3], Verdict::Newer),
+        // An older primary of the third shard.
+        ([0, 1, 4], [1, 2, 2], Verdict::Suspect),
+        // Newer in one shard, older in another.
+        ([5, 1, 4], [9, 2, 2], Verdict::Suspect),
+    ] {
+        let candidate = view(owners, Some(epochs));
+        assert_eq!(fresh().judge(ms(0), id(0), &current.map(), &candidate.map()), want, "{owners:?} {epochs:?}");
+    }
+    // A cluster that was rebuilt starts again with low epochs: the others confirm it.
+    let rebuilt = view([5, 6, 7], Some([1, 1, 1]));
+    let mut fresh = fresh();
+    assert_eq!(fresh.judge(ms(0), id(5), &current.map(), &rebuilt.map()), Verdict::Suspect);
+    assert_eq!(fresh.judge(ms(1_000), id(6), &current.map(), &rebuilt.map()), Verdict::Suspect);
+    assert_eq!(fresh.judge(ms(2_000), id(7), &current.map(), &rebuilt.map()), Verdict::Newer);
+}
+
+#[test]
+fn digest_is_about_slots_only() {
+    let a = view([0, 1, 2], Some([1, 2, 3]));
+    let mut other = Tables::new(8, 0, 64, true);
+    let mut map = other.map_mut();
+    map.clear();
+    // Another order, another layout, other addresses.
+    for n in [2_u16, 0, 1] {
+        let index = map.add_node(&NewNode { host: "elsewhere", port: 9, ..primary(n, 0) });
+        map.add_range(range(n * 100 + 50, n * 100 + 99), index).unwrap();
+        map.add_range(range(n * 100, n * 100 + 49), index).unwrap();
+    }
+    map.finish().unwrap();
+    assert_eq!(digest(&a.map()), digest(&other.map()));
+    assert_ne!(digest(&a.map()), digest(&view([0, 2, 1], None).map()));
+    assert_ne!(digest(&a.map()), digest(&Map::empty()));
+}
+
+#[test]
+fn memory_is_bounded_and_the_newest_redirects_stay() {
+    let mut fresh = fresh();
+    let mut current = view([0, 1, 2], None);
+    let target = current.map().find(&id(1)).unwrap();
+    for n in 0..60 {
+        current.map_mut().patch(slot(n), target);
+        fresh.note_moved(ms(u64::from(n)), slot(n), id(1));
+    }
+    let mut forgets = view([0, 1, 2], None);
+    for n in 0..59 {
+        forgets.map_mut().patch(slot(n), target);
+    }
+    assert_eq!(fresh.judge(ms(100), id(0), &current.map(), &forgets.map()), Verdict::Suspect);
+    assert!(size_of::<Freshness>() <= 1024 + 256, "{}", size_of::<Freshness>());
+}
+
+#[test]
+fn enriches_with_epochs_health_and_nodes_without_slots() {
+    let mut map = view([0, 1, 2], None);
+    let mut other = view([0, 1, 2], Some([4, 5, 6]));
+    // A node without slots, its replica, and another state of node 2.
+    let mut change = other.map_mut();
+    let bare = change.add_node(&NewNode { host: "10.9.9.9", epoch: Some(9), ..primary(7, 8) });
+    let (role, health) = (Role::Replica, Health::Failed);
+    change.add_node(&NewNode { role, health, primary: bare, host: "10.9.9.8", ..primary(6, 7) });
+    change.link_replicas();
+    let two = change.map().find(&id(2)).unwrap();
+    change.node_mut(two).unwrap().health = Health::Suspect;
+
+    let before = print(&map.map());
+    map.map_mut().enrich(&other.map());
+    let map = map.map();
+    assert_eq!(print(&map), before);
+    assert_eq!(map.node(map.find(&id(1)).unwrap()).unwrap().epoch(), Some(5));
+    assert_eq!(map.node(map.find(&id(2)).unwrap()).unwrap().health(), Health::Suspect);
+    let bare = map.find(&id(7)).unwrap();
+    assert_eq!(map.addr(bare), Some(NodeAddr::new("10.9.9.9", 8).unwrap()));
+    assert_eq!(map.all_replicas(bare).count(), 1);
+    assert_eq!(map.replicas(bare).count(), 0, "a failed replica serves no reads");
+    assert!(map.has_epochs());
+}
