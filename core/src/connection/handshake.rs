@@ -195,7 +195,10 @@ impl Handshake {
         self.todo.remove(step);
         self.awaiting.insert(step);
         Some(match step {
-            Step::Hello => ControlFrame::Hello { proto: 3, auth: !self.authenticated_apart },
+            Step::Hello => {
+                let auth = settings.password.is_some() && !self.authenticated_apart;
+                ControlFrame::Hello { proto: 3, auth }
+            }
             Step::Auth => ControlFrame::Auth,
             Step::SetName => ControlFrame::SetName,
             Step::Select => ControlFrame::Select,
@@ -223,7 +226,9 @@ impl Handshake {
 
     /// Takes one token of the server's bytes. `end_of_reply` says that the token ends its top-level value
     /// ([`TokenReader::at_boundary`](crate::resp::TokenReader::at_boundary)). Tokens of attributes and of pushes
-    /// found inside another value are not to be passed; a push of its own is passed over here.
+    /// found inside another value are not to be passed; a push of its own is passed over here. Read with
+    /// [`TokenState::with_whole`](crate::resp::TokenState::with_whole) of at least 40: older servers tell their errors
+    /// apart only in the words behind `ERR`.
     ///
     /// # Errors
     /// A [`HandshakeError`]: the connection is to be closed. The same error comes again for every further token.

@@ -1,5 +1,8 @@
 use super::*;
 use crate::connection::{Mode, Role, Secret, Server};
+use crate::limits::Limits;
+use crate::resp::{Args, Tokens};
+use std::string::String;
 use std::vec::Vec;
 
 const AUTH: Settings<'_> = Settings { password: Some(Secret::new(b"pw")), ..Settings::DEFAULT };
@@ -293,4 +296,93 @@ fn replies_of_the_wrong_type_end_it() {
 #[test]
 fn stays_small() {
     assert!(size_of::<Handshake>() <= 96, "{}", size_of::<Handshake>());
+}
+
+/// Feeds bytes the way an engine does, `piece` at a time into a buffer that keeps what is not consumed, strings of up
+/// to 32 bytes whole. Answers the frames that come due with `answers`, one after the other.
+fn over_bytes(
+    settings: &Settings<'_>,
+    answers: &[&str],
+    piece: usize,
+) -> (Vec<String>, Result<Session, HandshakeError>) {
+    let mut tokens = Tokens::<8>::new(Limits::HANDSHAKE).with_whole(32);
+    let (mut handshake, mut said, mut buffer, mut most) = (Handshake::new(), Vec::new(), Vec::new(), 0);
+    let mut answers = answers.iter();
+    loop {
+        let mut due = 0;
+        while let Some(frame) = handshake.poll(settings) {
+            let args = frame.args(settings);
+            let words = (0..args.count()).map(|i| String::from_utf8_lossy(args.arg(i).unwrap()).into_owned());
+            said.push(words.collect::<Vec<_>>().join(" "));
+            due += 1;
+        }
+        let bytes: Vec<u8> = answers.by_ref().take(due).flat_map(|answer| answer.bytes()).collect();
+        assert!(!bytes.is_empty(), "out of answers after {said:?}");
+        for chunk in bytes.chunks(piece) {
+            buffer.extend_from_slice(chunk);
+            most = most.max(buffer.len());
+            let mut reader = tokens.reader(&buffer);
+            while let Some(token) = reader.next().unwrap() {
+                if reader.out_of_band() || reader.in_attribute() {
+                    continue;
+                }
+                match handshake.on_token(settings, &token, reader.at_boundary()) {
+                    Ok(Progress::Continue) => {}
+                    Ok(Progress::Ready(session)) => return (said, Ok(session)),
+                    Err(error) => return (said, Err(error)),
+                }
+            }
+            let consumed = reader.consumed();
+            buffer.drain(..consumed);
+        }
+        assert!(most <= piece + 64, "{most} bytes held for pieces of {piece}");
+    }
+}
+
+/// Valkey 9.1.2 in cluster mode, with an availability zone.
+const VALKEY: &str = "%8\r\n$6\r\nserver\r\n$6\r\nvalkey\r\n$7\r\nversion\r\n$5\r\n9.1.2\r\n$5\r\nproto\r\n:3\r\n$2\r\nid\r\n:3\r\n\
+    $4\r\nmode\r\n$7\r\ncluster\r\n$4\r\nrole\r\n$6\r\nmaster\r\n$7\r\nmodules\r\n*1\r\n%4\r\n$4\r\nname\r\n$3\r\nlua\r\n$3\r\nver\r\n\
+    :1\r\n$4\r\npath\r\n$3\r\nlua\r\n$4\r\nargs\r\n*0\r\n$17\r\navailability_zone\r\n$5\r\neu-1a\r\n";
+
+/// Redis 8.0.6, not in cluster mode.
+const REDIS: &str = "%7\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$5\r\n8.0.6\r\n$5\r\nproto\r\n:3\r\n$2\r\nid\r\n:4\r\n\
+    $4\r\nmode\r\n$10\r\nstandalone\r\n$4\r\nrole\r\n$6\r\nmaster\r\n$7\r\nmodules\r\n*1\r\n%4\r\n$4\r\nname\r\n$9\r\nvectorset\r\n\
+    $3\r\nver\r\n:1\r\n$4\r\npath\r\n$0\r\n\r\n$4\r\nargs\r\n*0\r\n";
+
+#[test]
+fn replies_of_real_servers_in_pieces_of_any_size() {
+    let settings = Settings { client_name: Some("n"), lib_name: Some("slotwise"), ..AUTH };
+    for piece in [1, 2, 3, 7, 16, 1_000] {
+        let (said, session) = over_bytes(&settings, &[VALKEY, "+OK\r\n"], piece);
+        assert_eq!(said, ["HELLO 3 AUTH default pw SETNAME n", "CLIENT SETINFO LIB-NAME slotwise"]);
+        let session = session.unwrap();
+        assert_eq!((session.server, session.mode, session.role), (Server::Valkey, Mode::Cluster, Role::Primary));
+        assert_eq!(session.version, crate::connection::Version { major: 9, minor: 1, patch: 2 });
+        assert_eq!((session.client_id, session.zone), (Some(3), Some(crate::connection::Zone::of(b"eu-1a"))));
+        assert!(session.resp3);
+
+        let (_, session) = over_bytes(&AUTH, &[REDIS], piece);
+        assert_eq!((session.unwrap().mode, session.unwrap().server), (Mode::Standalone, Server::Redis));
+
+        let old = ["-ERR unknown command `HELLO`, with args beginning with: `3`, `AUTH`, \r\n", "+OK\r\n", "+OK\r\n"];
+        let rest = "-ERR Unknown subcommand or wrong number of arguments for 'SETINFO'\r\n";
+        let (said, session) = over_bytes(&settings, &[old[0], old[1], old[2], rest], piece);
+        assert_eq!(said[1..], ["AUTH pw", "CLIENT SETNAME n", "CLIENT SETINFO LIB-NAME slotwise"]);
+        assert!(session.unwrap().refused.contains(Step::LibName) && !session.unwrap().resp3);
+    }
+}
+
+#[test]
+fn long_error_lines_in_tiny_pieces_are_still_told_apart() {
+    for (line, why) in [
+        ("-DENIED Redis is running in protected mode because protected mode is enabled and ", HandshakeError::Denied),
+        ("-NOAUTH HELLO must be called with the client already authenticated, ", HandshakeError::AuthRequired),
+        ("-WRONGPASS invalid username-password pair or user is disabled.", HandshakeError::AuthFailed),
+    ] {
+        let line = std::format!("{line}{}\r\n", "x".repeat(900));
+        for piece in [1, 3, 40, 2_000] {
+            let (_, result) = over_bytes(&Settings::DEFAULT, &[&line], piece);
+            assert_eq!(result, Err(why), "{piece} {line}");
+        }
+    }
 }

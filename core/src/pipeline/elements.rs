@@ -79,7 +79,10 @@ impl Elements {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resp::Text;
+    use crate::limits::Limits;
+    use crate::resp::{Text, Tokens};
+    use std::vec;
+    use std::vec::Vec;
 
     fn inside(nth: u32, first: bool, last: bool) -> Element {
         Element::Inside { nth, first, last }
@@ -119,5 +122,34 @@ mod tests {
         let mut e = Elements::new();
         assert_eq!(e.place(&Token::Map(1), 1), Element::Outside);
         assert_eq!(e.place(&Token::Integer(1), 1), Element::Outside);
+    }
+
+    #[test]
+    fn follows_the_token_reader() {
+        let reply = b"*5\r\n$1\r\na\r\n*2\r\n:1\r\n%1\r\n+k\r\n+v\r\n$-1\r\n$10\r\n0123456789\r\n*0\r\n+OK\r\n";
+        let mut tokens = Tokens::<8>::new(Limits::DEFAULT);
+        let (mut buffer, mut elements) = (Vec::new(), Elements::new());
+        let (mut begins, mut ends, mut header) = (Vec::new(), Vec::new(), 0);
+        'reply: for byte in reply {
+            buffer.push(*byte);
+            let mut reader = tokens.reader(&buffer);
+            while let Some(token) = reader.next().unwrap() {
+                match elements.place(&token, reader.depth()) {
+                    Element::Header(n) => header = n,
+                    Element::Inside { nth, first, last } => {
+                        begins.extend(first.then_some(nth));
+                        ends.extend(last.then_some(nth));
+                    }
+                    Element::Outside => panic!("{token:?}"),
+                }
+                if reader.at_boundary() {
+                    break 'reply;
+                }
+            }
+            let consumed = reader.consumed();
+            buffer.drain(..consumed);
+        }
+        assert_eq!((header, elements.begun()), (5, 5));
+        assert_eq!((begins, ends), (vec![0, 1, 2, 3, 4], vec![0, 1, 2, 3, 4]));
     }
 }

@@ -6,7 +6,9 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 mod decode;
+mod route;
 mod slot;
+mod topology;
 
 /// What one run of the binary gave.
 struct Run {

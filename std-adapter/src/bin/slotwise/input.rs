@@ -45,6 +45,15 @@ impl Source {
         }
     }
 
+    /// Reads all there is.
+    pub(crate) fn read_to_end(&mut self) -> Result<Vec<u8>, Failure> {
+        let mut bytes = Vec::new();
+        match self.reader.read_to_end(&mut bytes) {
+            Ok(_) => Ok(bytes),
+            Err(error) => Err(Failure::Io(format!("cannot read {}", self.name), error)),
+        }
+    }
+
     /// Hands every piece that ends with `end` to `each`, without that byte; a last piece without it counts when it
     /// is not empty.
     pub(crate) fn split(&mut self, end: u8, mut each: impl FnMut(&[u8]) -> Result<(), Failure>) -> Result<(), Failure> {

@@ -5,7 +5,9 @@ mod escape;
 mod exit;
 mod input;
 mod output;
+mod route;
 mod slot;
+mod topology;
 
 use std::process::ExitCode;
 
@@ -26,7 +28,9 @@ struct Cli {
 #[derive(Subcommand)]
 enum Verb {
     Slot(slot::Args),
+    Route(route::Args),
     Decode(decode::Args),
+    Topology(topology::Args),
 }
 
 fn main() -> ExitCode {
@@ -43,7 +47,9 @@ fn main() -> ExitCode {
     };
     let result = match cli.verb {
         Verb::Slot(args) => slot::run(&args),
+        Verb::Route(args) => route::run(&args),
         Verb::Decode(args) => decode::run(&args),
+        Verb::Topology(args) => topology::run(&args),
     };
     result.unwrap_or_else(Failure::report).into()
 }

@@ -18,6 +18,9 @@ pub(super) const BEFORE_AUTH: u8 = 16;
 /// Served by a READONLY replica.
 pub(super) const READ: u8 = 32;
 
+/// Refused inside MULTI by Valkey, before anything else is looked at.
+pub(super) const NOT_INSIDE: u8 = 64;
+
 pub(super) struct Command {
     pub(super) name: &'static str,
     /// Number of words with the name; negative: at least.
@@ -75,7 +78,7 @@ pub(super) static COMMANDS: &[Command] = &[
     command("mget", -2, READ, ALL, run_strings::mget),
     command("mset", -3, WRITE, PAIRS, run_strings::mset),
     command("msetnx", -3, WRITE, PAIRS, run_strings::msetnx),
-    command("multi", 1, AT_ONCE, NONE, run_transaction::multi),
+    command("multi", 1, AT_ONCE | NOT_INSIDE, NONE, run_transaction::multi),
     command("ping", -1, IN_SUBSCRIBER, NONE, run_connection::ping),
     command("psubscribe", -2, IN_SUBSCRIBER, NONE, run_pubsub::psubscribe),
     command("publish", 3, 0, NONE, run_pubsub::publish),
@@ -93,7 +96,6 @@ pub(super) static COMMANDS: &[Command] = &[
     command("ssubscribe", -2, IN_SUBSCRIBER | SHARD_CHANNEL, ALL, run_pubsub::ssubscribe),
     command("strlen", 2, READ, ONE, run_strings::strlen),
     command("subscribe", -2, IN_SUBSCRIBER, NONE, run_pubsub::subscribe),
-    // Redis runs it for any channel; Valkey 9.1 checks the slot: see `keys_of`.
     command("sunsubscribe", -1, IN_SUBSCRIBER | SHARD_CHANNEL, ALL, run_pubsub::sunsubscribe),
     command("touch", -2, READ, ALL, run_keys::exists),
     command("type", 2, READ, ONE, run_keys::type_of),
@@ -101,7 +103,7 @@ pub(super) static COMMANDS: &[Command] = &[
     command("unsubscribe", -1, IN_SUBSCRIBER, NONE, run_pubsub::unsubscribe),
     command("unwatch", 1, 0, NONE, run_transaction::unwatch),
     command("wait", 3, 0, NONE, run_keys::wait),
-    command("watch", -2, AT_ONCE, ALL, run_transaction::watch),
+    command("watch", -2, AT_ONCE | NOT_INSIDE, ALL, run_transaction::watch),
 ];
 
 impl Command {

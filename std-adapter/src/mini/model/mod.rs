@@ -38,9 +38,9 @@ use std::collections::BTreeMap;
 /// Which server's habits the model follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Profile {
-    /// Redis 7.0: node-wide SCAN cursors; ASK and TRYAGAIN while a transaction is queued; SUNSUBSCRIBE of any channel.
+    /// Redis 7.0: node-wide SCAN cursors; ASK and TRYAGAIN while a transaction is queued.
     Redis7,
-    /// Valkey 9.1: the slot in the SCAN cursor; ASK and TRYAGAIN at EXEC only; SUNSUBSCRIBE checks the slot.
+    /// Valkey 9.1: the slot in the SCAN cursor; ASK and TRYAGAIN at EXEC only.
     Valkey9,
 }
 

@@ -1,7 +1,7 @@
 //! What happens to a command before it runs: the checks in the order of real servers, redirects, queueing.
 
 use super::client::Words;
-use super::commands::{self, AT_ONCE, BEFORE_AUTH, Command, IN_SUBSCRIBER, SHARD_CHANNEL, WRITE};
+use super::commands::{self, AT_ONCE, BEFORE_AUTH, Command, IN_SUBSCRIBER, NOT_INSIDE, SHARD_CHANNEL, WRITE};
 use super::reply::Out;
 use super::store::slot_of;
 use super::{ClientId, Model, Profile};
@@ -62,6 +62,11 @@ impl Model {
         if self.lacks_auth(id, found) {
             return self.reject(id, out, "NOAUTH Authentication required.");
         }
+        if self.options.profile == Profile::Valkey9 && command.has(NOT_INSIDE) && self.client(id).transaction.is_some()
+        {
+            let text = format!("ERR Command '{}' not allowed inside a transaction", command.name);
+            return self.reject(id, out, text);
+        }
         let node = self.node_of(id);
         let queueing = self.client(id).transaction.is_some() && !command.has(AT_ONCE);
         if let Err(refusal) = self.route(id, command, &words) {
@@ -83,12 +88,16 @@ impl Model {
             let text = format!(
                 "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this \
                  context",
-                command.name
+                full_name(command, &words)
             );
             return self.reject(id, out, text);
         }
         if queueing {
-            if let Some(transaction) = &mut self.client(id).transaction {
+            let state = self.client(id);
+            let touched = state.touched;
+            // What cannot run any more is not kept (which shows when EXEC is redirected).
+            if let Some(transaction) = state.transaction.as_mut().filter(|transaction| !transaction.refused && !touched)
+            {
                 transaction.queued.push(words);
             }
             return out.simple("QUEUED");
@@ -124,12 +133,15 @@ impl Model {
         if command.name == "exec" {
             // Looked at as one command with all keys of the queue.
             let Some(transaction) = self.client(id).transaction.take() else { return Ok(()) };
-            let result = if transaction.refused { Ok(()) } else { self.route_all(id, &transaction.queued, true) };
+            // A transaction that will not run anyway: Redis still says that the slot has gone, Valkey why it does not run.
+            let lost = transaction.refused || self.client(id).touched;
+            let result = if lost && self.options.profile == Profile::Valkey9 {
+                Ok(())
+            } else {
+                self.route_all(id, &transaction.queued, true)
+            };
             self.client(id).transaction = Some(transaction);
             return result;
-        }
-        if command.name == "sunsubscribe" && self.options.profile == Profile::Redis7 {
-            return Ok(());
         }
         self.route_all(id, std::slice::from_ref(words), false)
     }
@@ -207,6 +219,16 @@ impl Model {
     }
 }
 
+/// The name in messages: a container command with its sub-command.
+fn full_name(command: &Command, words: &Words) -> String {
+    match (command.name, words.get(1)) {
+        (container @ ("client" | "cluster"), Some(sub)) => {
+            format!("{container}|{}", String::from_utf8_lossy(sub).to_ascii_lowercase())
+        }
+        (name, _) => name.to_owned(),
+    }
+}
+
 pub(super) fn wrong_number(name: &str) -> String {
     format!("ERR wrong number of arguments for '{name}' command")
 }
@@ -219,8 +241,9 @@ fn unknown(words: &Words) -> Vec<u8> {
         if args.len() >= MOST {
             break;
         }
+        let room = MOST - args.len();
         args.push(b'\'');
-        args.extend_from_slice(&word[..word.len().min(MOST.saturating_sub(args.len()))]);
+        args.extend_from_slice(&word[..word.len().min(room)]);
         args.extend_from_slice(b"' ");
     }
     let name = &words[0][..words[0].len().min(MOST)];

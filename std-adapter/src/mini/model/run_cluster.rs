@@ -69,7 +69,7 @@ fn slot(n: i64) -> Option<u16> {
 /// `SETSLOT slot MIGRATING id | IMPORTING id | NODE id | STABLE`
 fn set_slot(model: &mut Model, me: usize, words: &Words) -> Result<(), String> {
     if model.nodes[me].primary.is_some() {
-        return Err("ERR You can use SETSLOT only with masters.".to_owned());
+        return Err("ERR Please use SETSLOT only with masters.".to_owned());
     }
     let slot = number(&words[2]).and_then(slot).ok_or("ERR Invalid or out of range slot")?;
     let mine = model.nodes[me].owner(slot) == Some(me);
@@ -120,7 +120,11 @@ impl Model {
             node.migrating.remove(&slot);
         }
         let arrived = owner == me && node.importing.remove(&slot).is_some();
+        // Shard channels end at the side that loses the slot; on Valkey also those that came early, with ASKING, at the side
+        // that gets it.
         let left = node.owner(slot) == Some(me) && owner != me;
+        let came = node.owner(slot) != Some(me) && owner == me;
+        let changed = left || came && self.options.profile == Profile::Valkey9;
         node.set_owner(slot, Some(owner));
         if arrived {
             // The others believe the newest claim.
@@ -129,7 +133,7 @@ impl Model {
                 self.nodes[me].epoch = newest + 1;
             }
         }
-        if left {
+        if changed {
             self.drop_shard_channels(me, |gone| gone == slot);
         }
         self.unsettled = true;

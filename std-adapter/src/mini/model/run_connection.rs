@@ -159,6 +159,19 @@ fn describe(model: &Model, id: ClientId, resp3: bool, out: &mut Out) {
         out.bulk(value);
     }
     out.bulk("modules");
+    if model.options.profile == Profile::Redis7 {
+        return out.array(0);
+    }
+    out.array(1);
+    out.map(4);
+    for (field, value) in [("name", Some("lua")), ("ver", None), ("path", Some("lua"))] {
+        out.bulk(field);
+        match value {
+            Some(value) => out.bulk(value),
+            None => out.int(1),
+        }
+    }
+    out.bulk("args");
     out.array(0);
 }
 

@@ -3,7 +3,7 @@
 use super::client::Words;
 use super::reply::Out;
 use super::run_strings::{NOT_INTEGER, SYNTAX, number};
-use super::{ClientId, Model};
+use super::{ClientId, Model, Profile};
 
 pub(super) fn del(model: &mut Model, id: ClientId, words: &Words, out: &mut Out) {
     out.count(words[1..].iter().filter(|key| model.delete(id, key)).count());
@@ -44,10 +44,11 @@ pub(super) fn flushall(model: &mut Model, id: ClientId, words: &Words, out: &mut
 pub(super) fn wait(model: &mut Model, id: ClientId, words: &Words, out: &mut Out) {
     let node = model.node_of(id);
     if model.nodes[node].primary.is_some() {
-        return out.error(
-            "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is configured \
-             to be writable (which is not the default) writes to replicas are just local and are not propagated.",
-        );
+        let since = if model.options.profile == Profile::Redis7 { "since Redis 4.0 " } else { "" };
+        return out.error(format!(
+            "ERR WAIT cannot be used with replica instances. Please also note that {since}if a replica is configured to be \
+             writable (which is not the default) writes to replicas are just local and are not propagated."
+        ));
     }
     match (number(&words[1]), number(&words[2])) {
         (None, _) => out.error(NOT_INTEGER),

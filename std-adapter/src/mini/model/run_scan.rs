@@ -25,7 +25,7 @@ pub(super) fn scan(model: &mut Model, id: ClientId, words: &Words, out: &mut Out
             b"TYPE" => {
                 let known = TYPES.contains(&value.to_ascii_lowercase().as_slice());
                 if model.options.profile == Profile::Valkey9 && !known {
-                    return out.error("ERR unknown type name");
+                    return out.error([b"ERR unknown type name '".as_slice(), value, b"'"].concat());
                 }
                 kind = Some(value);
             }

@@ -3,22 +3,14 @@
 use super::client::{Transaction, Words};
 use super::commands;
 use super::reply::Out;
-use super::{ClientId, Model, Profile};
+use super::{ClientId, Model};
 
 pub(super) fn multi(model: &mut Model, id: ClientId, _words: &Words, out: &mut Out) {
     if model.client(id).transaction.is_some() {
-        return not_inside(model, id, out, "ERR MULTI calls can not be nested");
+        return out.error("ERR MULTI calls can not be nested");
     }
     model.client(id).transaction = Some(Transaction::default());
     out.ok();
-}
-
-/// Valkey spoils the transaction for a command that must not be inside, Redis 7.0 only complains.
-fn not_inside(model: &mut Model, id: ClientId, out: &mut Out, redis: &str) {
-    match model.options.profile {
-        Profile::Redis7 => out.error(redis),
-        Profile::Valkey9 => model.reject(id, out, "ERR Command not allowed inside a transaction"),
-    }
 }
 
 pub(super) fn exec(model: &mut Model, id: ClientId, _words: &Words, out: &mut Out) {
@@ -52,7 +44,7 @@ pub(super) fn discard(model: &mut Model, id: ClientId, _words: &Words, out: &mut
 
 pub(super) fn watch(model: &mut Model, id: ClientId, words: &Words, out: &mut Out) {
     if model.client(id).transaction.is_some() {
-        return not_inside(model, id, out, "ERR WATCH inside MULTI is not allowed");
+        return out.error("ERR WATCH inside MULTI is not allowed");
     }
     let keys = words[1..].iter().cloned();
     model.client(id).watched.extend(keys);

@@ -1,0 +1,344 @@
+//! What comes in: pushes, ends of requests, lost connections, new maps.
+
+use super::channel::{ChannelId, Kind, NIL};
+use super::push::Push;
+use super::reconciler::{Core, Reconciler, Work};
+use super::request::SubTicket;
+use super::storage::Storage;
+use super::table::find;
+use crate::ids::ConnId;
+use crate::resp::Frame;
+use crate::server_error::{ErrorKind, ServerError};
+use crate::time::{Duration, Instant};
+use crate::topology::{Map, Owner};
+
+/// Messages may have been lost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Gap {
+    /// Since then: the last proof that the old subscription was alive and owned.
+    pub since: Instant,
+}
+
+/// A message for the application.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Message<'a> {
+    /// The wanted channel or pattern it is for.
+    pub subscription: ChannelId,
+    /// The name space of that.
+    pub kind: Kind,
+    /// The pattern it matched, where that is what was wanted.
+    pub pattern: Option<&'a [u8]>,
+    /// The channel it was published on.
+    pub channel: &'a [u8],
+    /// What was published.
+    pub payload: &'a [u8],
+    /// Messages before this one may have been lost, and no event has said so yet.
+    pub gap: Option<Gap>,
+}
+
+/// What a push was.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum PushEvent<'a> {
+    /// A message for the application.
+    Message(Message<'a>),
+    /// A message that nobody wants, or from a subscription that was replaced: dropped.
+    Dropped,
+    /// A confirmation; [`Reconciler::poll`] and [`Reconciler::poll_event`] may have something to say.
+    Handled,
+    /// Not about subscriptions: invalidations, `pong`, announcements.
+    Other(Push<'a>),
+    /// Not a push at all.
+    Unknown,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CommandDone<'a> {
+    /// The PING behind it was answered, so every push it caused has come: on this connection.
+    Fenced {
+        /// The connection that carried both.
+        conn: ConnId,
+    },
+    /// The server answered with an error, which stands for all its channels.
+    Refused {
+        /// The error line, without its type byte.
+        error: &'a [u8],
+    },
+    /// It was not sent, or nothing is known of it: timed out, connection lost.
+    Failed,
+}
+
+impl<S: Storage> Reconciler<S> {
+    /// Takes a push of RESP3, or an array on a RESP2 connection with subscriptions, from the connection it came on. Pushes of one
+    /// connection must come in order, before the ends of requests that stand behind them.
+    pub fn on_push<'a>(&mut self, conn: ConnId, frame: &Frame<'a>) -> PushEvent<'a> {
+        let Some(push) = Push::read(frame) else { return PushEvent::Unknown };
+        self.with(|work| match push {
+            Push::Message { kind, channel, payload } => {
+                // The first release with sharded channels said `message` for both kinds.
+                let kinds = if kind == Kind::Plain { [Kind::Plain, Kind::Sharded] } else { [kind; 2] };
+                work.message(conn, kinds, channel, None, channel, payload)
+            }
+            Push::PatternMessage { pattern, channel, payload } => {
+                work.message(conn, [Kind::Pattern; 2], pattern, Some(pattern), channel, payload)
+            }
+            Push::Subscribed { kind, channel, .. } => {
+                work.subscribed(conn, kind, channel);
+                PushEvent::Handled
+            }
+            Push::Unsubscribed { kind, channel, .. } => {
+                if let Some(channel) = channel {
+                    work.unsubscribed(conn, kind, channel);
+                }
+                PushEvent::Handled
+            }
+            other => PushEvent::Other(other),
+        })
+    }
+
+    /// A request ended. A ticket that is not (or no longer) of a request under way is ignored.
+    pub fn on_command_done(&mut self, now: Instant, ticket: SubTicket, done: CommandDone<'_>) {
+        self.with(|work| work.command_done(now, ticket, done));
+    }
+
+    /// A connection was lost, and its subscriptions with it. Pushes from it that come later are not handed out.
+    pub fn on_lost(&mut self, conn: ConnId) {
+        self.with(|work| {
+            for index in 0..work.table.head.used {
+                if work.table.get(index).is_some_and(|channel| channel.active && channel.conn == conn) {
+                    work.lose(index);
+                }
+            }
+            for link in work.table.parts.links.iter_mut().filter(|link| link.conn == Some(conn)) {
+                link.conn = None;
+            }
+        });
+    }
+
+    /// The connection answered a request (a PING, say) that was sent at `asked`: its subscriptions were alive then.
+    pub fn on_alive(&mut self, conn: ConnId, asked: Instant) {
+        self.with(|work| work.alive(conn, asked));
+    }
+
+    /// A new map, or the same again, which was asked for at `asked`: subscriptions whose owner it names were owned then, and
+    /// the others move.
+    pub fn on_map(&mut self, asked: Instant, map: &Map<'_>) {
+        self.with(|work| {
+            for index in 0..work.table.head.used {
+                let Some(channel) = work.table.get(index).filter(|channel| channel.active) else { continue };
+                let (slot, link) = (channel.slot(), channel.link);
+                let Some(node) = work.table.parts.links.get(usize::from(link)).map(|link| link.node) else { continue };
+                let stays = match slot.map(|slot| map.owner(slot)) {
+                    Some(Owner::Node(owner)) => map.node(owner).is_some_and(|owner| owner.id() == node),
+                    Some(Owner::Uncovered | Owner::Unknown) => true,
+                    None => map.is_empty() || map.find(&node).is_some(),
+                };
+                if !stays {
+                    work.lose(index);
+                }
+            }
+            work.core.map_asked = work.core.map_asked.max(asked);
+            work.core.work = true;
+        });
+    }
+}
+
+impl Work<'_> {
+    fn message<'a>(
+        &mut self,
+        conn: ConnId,
+        kinds: [Kind; 2],
+        name: &[u8],
+        pattern: Option<&'a [u8]>,
+        channel: &'a [u8],
+        payload: &'a [u8],
+    ) -> PushEvent<'a> {
+        for kind in kinds {
+            let Some(index) = find(&self.table.view(), kind, name) else { continue };
+            let Some(entry) = self.table.get(index) else { continue };
+            if !(entry.wanted && entry.active && entry.conn == conn) {
+                continue;
+            }
+            let gap = core::mem::take(&mut entry.gap).then_some(Gap { since: entry.since });
+            let subscription = ChannelId { index, generation: entry.generation };
+            self.core.counts.messages = self.core.counts.messages.saturating_add(1);
+            return PushEvent::Message(Message { subscription, kind, pattern, channel, payload, gap });
+        }
+        self.core.counts.dropped = self.core.counts.dropped.saturating_add(1);
+        PushEvent::Dropped
+    }
+
+    /// A server says the channel is subscribed.
+    fn subscribed(&mut self, conn: ConnId, kind: Kind, name: &[u8]) {
+        let Some(index) = find(&self.table.view(), kind, name) else { return };
+        let Some(channel) = self.table.get(index) else { return };
+        // Only what was asked for now counts: a late confirmation on a connection of before is of no use.
+        if !channel.busy || channel.leaving {
+            return;
+        }
+        channel.active = true;
+        channel.conn = conn;
+        if channel.wanted {
+            channel.tell_confirmed = true;
+            channel.was_active = true;
+            self.core.events = true;
+        }
+    }
+
+    /// A server says the channel is not subscribed: asked, or unasked.
+    fn unsubscribed(&mut self, conn: ConnId, kind: Kind, name: &[u8]) {
+        let Some(index) = find(&self.table.view(), kind, name) else { return };
+        let Some(channel) = self.table.get(index).filter(|channel| channel.active && channel.conn == conn) else {
+            return;
+        };
+        if channel.leaving {
+            // The request is done when its PING is answered; until then nothing else is asked for this channel.
+            channel.active = false;
+            return;
+        }
+        self.core.refresh = true;
+        self.lose(index);
+    }
+
+    /// The channel's subscription is gone, and it was not our wish.
+    fn lose(&mut self, index: u32) {
+        let map_asked = self.core.map_asked;
+        let Some(channel) = self.table.get(index) else { return };
+        channel.active = false;
+        let (plain, link) = (Self::is_plain(channel.group), usize::from(channel.link));
+        if channel.wanted && channel.was_active {
+            let alive = self.table.parts.links.get(link).map_or(Instant::EPOCH, |link| link.alive);
+            let proof = if plain { alive } else { alive.min(map_asked) };
+            let Some(channel) = self.table.get(index) else { return };
+            // A gap that nobody was told of goes on.
+            channel.since = if channel.gap { channel.since.min(proof) } else { proof };
+            channel.gap = true;
+            channel.tell_interrupted = true;
+            channel.tell_confirmed = false;
+            self.core.events = true;
+            self.core.counts.interrupted = self.core.counts.interrupted.saturating_add(1);
+        }
+        self.core.work = true;
+        self.forget_if_done(index);
+    }
+
+    fn alive(&mut self, conn: ConnId, asked: Instant) {
+        for link in self.table.parts.links.iter_mut().filter(|link| link.conn == Some(conn)) {
+            link.alive = link.alive.max(asked);
+        }
+    }
+
+    fn command_done(&mut self, now: Instant, ticket: SubTicket, done: CommandDone<'_>) {
+        let mut index = ticket.head;
+        let fenced = match done {
+            CommandDone::Fenced { conn } => Some(conn),
+            CommandDone::Refused { .. } | CommandDone::Failed => None,
+        };
+        for _ in 0..=self.table.head.used {
+            let Some(channel) = self.table.get(index) else { break };
+            if !channel.busy || channel.serial != ticket.serial {
+                break;
+            }
+            let next = channel.next_request;
+            channel.busy = false;
+            let (leaving, asked, link) = (core::mem::take(&mut channel.leaving), channel.at, channel.link);
+            channel.at = now;
+            if let (Some(conn), Some(link)) = (fenced, self.table.parts.links.get_mut(usize::from(link))) {
+                link.conn = Some(conn);
+                link.alive = link.alive.max(asked);
+            }
+            if leaving {
+                self.left(now, index, done);
+            } else {
+                self.joined(now, index, done);
+            }
+            self.core.work = true;
+            self.forget_if_done(index);
+            index = next;
+            if index == NIL {
+                break;
+            }
+        }
+    }
+
+    /// An unsubscribe ended.
+    fn left(&mut self, now: Instant, index: u32, done: CommandDone<'_>) {
+        let Some(channel) = self.table.get(index) else { return };
+        // An error means that there was nothing to end (MOVED: the slot has left, and its subscriptions with it). Where
+        // nothing is known it is tried again, some times: whoever lost the connection will say so.
+        if done == CommandDone::Failed && channel.active && channel.attempts < 3 && !channel.wanted {
+            self.put_off(now, index, true);
+            return;
+        }
+        channel.active = false;
+        channel.was_active = false;
+        channel.attempts = 0;
+    }
+
+    /// A subscribe ended.
+    fn joined(&mut self, now: Instant, index: u32, done: CommandDone<'_>) {
+        let Some(channel) = self.table.get(index) else { return };
+        match done {
+            CommandDone::Fenced { conn } if channel.active && channel.conn == conn => {
+                channel.attempts = 0;
+                return;
+            }
+            CommandDone::Fenced { .. } | CommandDone::Failed => {
+                // Confirmed on another connection, not confirmed, or ended again before the PING was answered.
+                let plain = Self::is_plain(channel.group);
+                if channel.active {
+                    self.lose(index);
+                }
+                if plain && done == CommandDone::Failed {
+                    self.leave_plain_node();
+                }
+                self.put_off(now, index, done == CommandDone::Failed);
+            }
+            CommandDone::Refused { error } => {
+                if channel.active {
+                    self.lose(index);
+                }
+                self.refused(now, index, error);
+            }
+        }
+        self.core.refresh = true;
+    }
+
+    fn refused(&mut self, now: Instant, index: u32, error: &[u8]) {
+        let moves = matches!(
+            ServerError::parse(error).kind(),
+            ErrorKind::Moved
+                | ErrorKind::Ask
+                | ErrorKind::TryAgain
+                | ErrorKind::ClusterDown
+                | ErrorKind::Loading
+                | ErrorKind::MasterDown
+                | ErrorKind::Busy
+        );
+        // The first MOVED is followed at once: the map was patched by it.
+        let moved = ServerError::parse(error).kind() == ErrorKind::Moved;
+        self.put_off(now, index, !moved);
+        if moves {
+            return;
+        }
+        let longest: Duration = self.core.policy.max_delay;
+        if let Some(channel) = self.table.get(index) {
+            channel.at = now + longest;
+            channel.tell_refused = channel.wanted;
+            self.core.events |= channel.wanted;
+        }
+    }
+
+    /// The node for plain channels does not answer: the next one in the map, unless channels are subscribed there.
+    fn leave_plain_node(&mut self) {
+        let core: &mut Core = self.core;
+        let used = self.table.head.used as usize;
+        let mut channels = self.table.parts.channels.iter().take(used);
+        if !channels.any(|channel| channel.used && channel.active && Self::is_plain(channel.group)) {
+            core.plain = None;
+            core.plain_turn = core.plain_turn.wrapping_add(1);
+        }
+    }
+}
