@@ -1,4 +1,4 @@
-//! Random sequences over a few keys of a few slots, while the slots move.
+//! Random sequences over a few keys of a few slots, while the slots move. `SLOTWISE_SEED=n` runs another sequence.
 
 use super::pair::Pair;
 use slotwise_tests::real::ServerKind;
@@ -59,7 +59,8 @@ fn command(rng: &mut Rng) -> Vec<String> {
 
 fn run(kind: ServerKind, seed: u64, steps: usize) {
     let Some(mut pair) = Pair::start(kind, 0) else { return };
-    let mut rng = Rng(seed);
+    let seed = std::env::var("SLOTWISE_SEED").map_or(seed, |text| text.parse().expect("a number above 0"));
+    let mut rng = Rng(seed.max(1));
     let mut moving: Option<u16> = None;
     for _ in 0..steps {
         match (rng.below(40), moving) {
@@ -93,6 +94,7 @@ fn run(kind: ServerKind, seed: u64, steps: usize) {
     }
     let [real, mini] = pair.scan_all();
     assert_eq!(real, mini, "keys at the end, seed {seed}");
+    println!("seed {seed}");
     pair.finish(steps / 2);
 }
 
