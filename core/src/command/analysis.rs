@@ -36,6 +36,16 @@ impl<'t> Command<'t> {
     ///
     /// [`CommandError::Arity`] and [`CommandError::CrossSlot`].
     pub fn analyse<A: Args + ?Sized>(&self, args: &A) -> Result<Analysis<'t>, CommandError> {
+        // Most commands have one key in a fixed place.
+        if let [KeySpec { begin: Begin::Index(index), find: Find::Range { last: 0, .. }, .. }] = self.key_specs() {
+            if !self.takes(args.count()) {
+                return Err(CommandError::Arity);
+            }
+            if let Some(key) = args.arg(usize::from(*index)) {
+                let blocking = self.entry.flags.has(Flags::BLOCKING);
+                return Ok(Analysis { command: *self, route: Route::Slot(Slot::of_key(key)), routed: 1, blocking });
+            }
+        }
         let mut keys = self.routed(args)?;
         if !self.script_like() && self.cut_short(args.count()) {
             return Err(CommandError::Arity);

@@ -119,12 +119,26 @@ impl<'t> Table<'t> {
         for _ in 0..self.buckets.len() {
             let &index = self.buckets.get(at & mask)?;
             let entry = self.entries.get(usize::from(index))?; // VACANT is no index
-            if entry.parent == parent && self.name_of(entry).as_bytes().eq_ignore_ascii_case(name) {
+            if entry.parent == parent && usize::from(entry.name_len) == name.len() && self.is_name(entry, name) {
                 return Some((index, entry));
             }
             at = at.wrapping_add(1);
         }
         None
+    }
+
+    /// Whether `name`, which is of the right length, is the entry's. Names in the table are in upper case. Short ones
+    /// are compared here, since the general comparison is made for long ones.
+    #[inline]
+    fn is_name(&self, entry: &Entry, name: &[u8]) -> bool {
+        let at = usize::from(entry.name_at);
+        let own = self.names.as_bytes().get(at..at.saturating_add(name.len()));
+        let Some(own) = own else { return false };
+        if own.len() < 12 {
+            own.iter().zip(name).all(|(own, byte)| *own == byte.to_ascii_uppercase())
+        } else {
+            own.eq_ignore_ascii_case(name)
+        }
     }
 
     #[inline]

@@ -16,6 +16,11 @@ use super::key_spec::{Begin, Find, KeyFlags, KeySpec};
 use super::pack::Row;
 use super::route::{RequestPolicy, ResponsePolicy};
 
+use Class::{
+    About, PatternSubscribe, PatternUnsubscribe, Plain, Replies, Session, ShardSubscribe, ShardUnsubscribe, Stream,
+    Subscribe, Transaction, Unsubscribe,
+};
+
 use Begin::{GeoStore, GeoStoreDist, Index, Migrate, SortStore, Streams};
 use Find::{Number, Range};
 
@@ -67,13 +72,20 @@ pub(crate) fn render(rows: &[Row]) -> String {
     out += "];\n\n/// The commands by name. Last column: where the command's key specifications begin, and how many.\n";
     out += "#[rustfmt::skip]\n";
     writeln!(out, "pub(super) const ROWS: [Row; {}] = [", rows.len()).unwrap();
+    let mut line = String::new();
     for row in rows {
         let at = lists.iter().position(|&list| list == row.specs.as_slice());
         let specs = at.map_or((0, 0), |at| (lists.iter().take(at).map(|list| list.len()).sum(), row.specs.len()));
         let policy = policy_name(row.request.as_deref(), row.response.as_deref());
         let (flags, class) = (flags(row), knowledge::class(&row.name));
-        writeln!(out, "    row({:?}, {}, {flags}, {policy}, Class::{class}, {specs:?}),", row.name, row.arity).unwrap();
+        let item = format!("row({:?}, {}, {flags}, {policy}, {class}, {specs:?}),", row.name, row.arity);
+        if 4 + line.len() + 1 + item.len() > 120 {
+            writeln!(out, "   {line}").unwrap();
+            line.clear();
+        }
+        write!(line, " {item}").unwrap();
     }
+    writeln!(out, "   {line}").unwrap();
     out += "];\n";
     out
 }
@@ -104,7 +116,7 @@ fn bits(flags: &BTreeSet<String>) -> String {
 
 fn policy_name(request: Option<&str>, response: Option<&str>) -> String {
     match (request, response) {
-        (None, None) => "Policy::NONE".to_owned(),
+        (None, None) => "NONE".to_owned(),
         (request, response) => {
             let word = |tip: Option<&str>| tip.unwrap_or("default").to_uppercase();
             format!("{}__{}", word(request), word(response))
@@ -125,7 +137,7 @@ fn policies(out: &mut String, rows: &[Row]) {
         let name = policy_name(request, response);
         writeln!(out, "const {name}: Policy = Policy::new(RequestPolicy::{variant}, {answer});").unwrap();
     }
-    out.push('\n');
+    out.push_str("const NONE: Policy = Policy::NONE;\n\n");
 }
 
 fn camel(word: &str) -> String {
