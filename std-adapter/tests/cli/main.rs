@@ -61,6 +61,24 @@ fn usage_errors_end_with_2() {
 }
 
 #[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_slotwise"))
+        .arg("slot")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    drop(child.stdout.take());
+    let mut pipe = child.stdin.take().expect("standard input is piped");
+    // More than any buffer on the way holds.
+    drop(pipe.write_all(&b"key\n".repeat(1 << 20)));
+    drop(pipe);
+    let output = child.wait_with_output().expect("the binary ends");
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+}
+
+#[test]
 fn help_teaches() {
     let top = slotwise(&["--help"], b"");
     assert_eq!((top.code, top.err.as_str()), (0, ""));

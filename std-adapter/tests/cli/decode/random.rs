@@ -160,25 +160,31 @@ fn quoted(bytes: &[u8]) -> String {
     serde_json::to_string(&text).expect("a string")
 }
 
+/// A stream of `values` replies and pushes, and what the tool prints for them.
+fn stream(maker: &mut Maker, values: u32) -> (Vec<u8>, String) {
+    let mut input = Vec::new();
+    let mut expected = String::new();
+    for _ in 0..values {
+        let mut made = Made::default();
+        if maker.below(8) == 0 {
+            maker.aggregate(&mut made, '>', 0, true);
+        } else {
+            maker.value(&mut made, 0, false);
+        }
+        input.extend_from_slice(&made.bytes);
+        for line in made.aside.iter().chain([&made.json]) {
+            expected += line;
+            expected.push('\n');
+        }
+    }
+    (input, expected)
+}
+
 #[test]
 fn random_streams_cut_at_random() {
     for seed in 0..60 {
         let mut maker = Maker { rand: Rand::new(seed) };
-        let mut input = Vec::new();
-        let mut expected = String::new();
-        for _ in 0..40 {
-            let mut made = Made::default();
-            if maker.below(8) == 0 {
-                maker.aggregate(&mut made, '>', 0, true);
-            } else {
-                maker.value(&mut made, 0, false);
-            }
-            input.extend_from_slice(&made.bytes);
-            for line in made.aside.iter().chain([&made.json]) {
-                expected += line;
-                expected.push('\n');
-            }
-        }
+        let (input, mut expected) = stream(&mut maker, 40);
         expected += &end("complete", input.len(), None);
         expected.push('\n');
         for chunk in [1, 2, 1 + maker.below(40), 1 + maker.below(1000), 1 << 20] {
@@ -186,4 +192,36 @@ fn random_streams_cut_at_random() {
             assert_eq!(run.text(), expected, "seed {seed}, --chunk {chunk}");
         }
     }
+}
+
+#[test]
+fn damaged_streams_cut_at_random() {
+    const LIMITS: &[&str] = &["--max-depth", "4", "--max-bulk", "200", "--max-line", "10", "--max-elements", "3"];
+    let mut ends = std::collections::BTreeMap::new();
+    for seed in 1000..1120 {
+        let mut maker = Maker { rand: Rand::new(seed) };
+        let (mut input, _) = stream(&mut maker, 12);
+        let at = maker.below(input.len() as u32) as usize;
+        match maker.below(5) {
+            0 => input.truncate(at),
+            1 => drop(input.remove(at)),
+            2 => input.insert(at, b"\r\n:$*%>|?.;0-9"[maker.below(14) as usize]),
+            3 => input[at] ^= 1 << maker.below(8),
+            _ => {} // undamaged, under tight limits
+        }
+        let flags = if seed % 2 == 0 { LIMITS } else { &[] };
+        let whole = decode(flags, &input);
+        let lines = whole.lines();
+        let last = *lines.last().expect("a last line");
+        let word = last.split('"').nth(3).expect("the end's word").to_owned();
+        let code = [("complete", 0), ("error", 1), ("incomplete", 4)].iter().find(|(name, _)| *name == word);
+        assert_eq!(Some(whole.code), code.map(|(_, code)| *code), "seed {seed}: {last}");
+        *ends.entry(word).or_insert(0) += 1;
+        for chunk in [1, 2, 3, 1 + maker.below(40), 1 + maker.below(1000)] {
+            let cut = decode(&[flags, &["--chunk", &chunk.to_string()]].concat(), &input);
+            assert_eq!((cut.text(), cut.code), (whole.text(), whole.code), "seed {seed}, --chunk {chunk}");
+        }
+    }
+    // The damage does what it should, or the test would show nothing.
+    assert!(ends.values().filter(|count| **count >= 5).count() == 3, "{ends:?}");
 }
