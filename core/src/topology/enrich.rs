@@ -27,7 +27,7 @@ impl MapMut<'_> {
                     self.push_node(id, theirs.port(), draft).inspect(|ours| self.chain(*ours))
                 }
             };
-            let primary = other.node(index).and_then(|node| node.primary()).and_then(|index| other.node(index));
+            let primary = other.node(index).and_then(super::node::Node::primary).and_then(|index| other.node(index));
             let link = primary.and_then(|primary| self.map().find(&primary.id())).map_or(NONE, |primary| primary.0);
             let Some(node) = ours.and_then(|ours| self.node_mut(ours)) else { continue };
             if known.is_none() {

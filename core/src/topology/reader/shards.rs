@@ -91,7 +91,7 @@ impl Shards {
         match (place.depth, place.index) {
             (0, _) => Ok(true),
             (1, _) => {
-                if count % 2 != 0 {
+                if !count.is_multiple_of(2) {
                     return Err(Rejection::Malformed("a shard has a key without a value"));
                 }
                 self.anchor = map.next_node();
@@ -104,7 +104,7 @@ impl Shards {
                 Ok(self.key != ShardKey::Other)
             }
             (3, _) if self.key == ShardKey::Nodes => {
-                if count % 2 != 0 {
+                if !count.is_multiple_of(2) {
                     return Err(Rejection::Malformed("a node has a key without a value"));
                 }
                 self.entry = Entry::begin(map);

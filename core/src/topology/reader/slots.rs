@@ -73,6 +73,12 @@ impl Slots {
             }
             (3, 3) => Ok(true),
             (3, 4..) => Ok(false),
+            (4, index) => {
+                if index % 2 == 0 {
+                    self.meta = Meta::Other;
+                }
+                Ok(false)
+            }
             _ => Err(Rejection::Malformed("an aggregate where CLUSTER SLOTS has a value")),
         }
     }
