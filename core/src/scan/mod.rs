@@ -76,6 +76,9 @@ mod start;
 mod unlink;
 mod walk;
 
+#[cfg(test)]
+mod tests;
+
 pub use certificate::{Certificate, Counts, Ended, Incomplete, Unproven, Why};
 pub use cluster_scan::ClusterScan;
 pub use cursor::{BadCursor, Cursor};
