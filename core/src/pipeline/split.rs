@@ -98,10 +98,11 @@ pub fn split<'a, A: Args + ?Sized>(
     for part in parts.iter_mut() {
         *part = Part::EMPTY;
     }
-    let mut used = 0;
-    for (position, key) in keys.iter_mut().enumerate() {
-        let slot = Slot::of_key(args.arg(shape.key_at(position)).ok_or(SplitError::Arity)?);
+    let (mut used, mut at, step) = (0, 1, shape.step());
+    for key in keys.iter_mut() {
+        let slot = Slot::of_key(args.arg(at).ok_or(SplitError::Arity)?);
         key.part = enter(parts, &mut used, slot).ok_or(SplitError::TooManyParts)?;
+        at += step;
     }
     // Sorting by counting: `end` begins at the part's first place and moves on with each key put there.
     let mut start = 0;
@@ -145,10 +146,10 @@ fn enter(parts: &mut [Part], used: &mut u16, slot: Slot) -> Option<u16> {
 }
 
 /// Spreads the slots over `room` buckets. The factor is odd, so the first step is a permutation of all slots: at most
-/// `16384 / room + 1` slots share a bucket, whoever chooses the keys, and neighbours do not.
+/// `16384 / room + 1` slots share a bucket, whoever chooses the keys, and neighbours do not. `room` is at most 16384.
 fn bucket(slot: Slot, room: usize) -> usize {
     let mixed = u32::from(slot.get()).wrapping_mul(0x2545) & u32::from(Slot::COUNT - 1);
-    (mixed as usize * room.min(MOST_PARTS)) >> Slot::COUNT.trailing_zeros()
+    (mixed as usize * room) >> Slot::COUNT.trailing_zeros()
 }
 
 /// The outcome of [`split`] without the borrows: for callers who keep arguments and tables in one place and come back

@@ -120,8 +120,8 @@ fn refusals() {
 
 #[test]
 fn buckets_are_even_and_in_range() {
-    for room in [1, 2, 3, 7, 100, 1_000, 16_383, 16_384, 100_000] {
-        let mut load = vec![0_u32; room.min(16_384)];
+    for room in [1, 2, 3, 7, 100, 1_000, 16_383, 16_384] {
+        let mut load = vec![0_u32; room];
         for n in 0..Slot::COUNT {
             load[bucket(Slot::masked(n), room)] += 1;
         }
