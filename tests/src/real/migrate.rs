@@ -58,6 +58,7 @@ impl Admin {
         let slot = slot.to_string();
         let command = ["CLUSTER", "SETSLOT", &slot, "NODE", &self.nodes()[to].id];
         self.ask(to, &command)?;
+        self.wait_epoch_known(to);
         self.ask(from, &command)?;
         for shard in self.primaries() {
             if let Some(node) = self.primary_of(shard)
@@ -68,6 +69,24 @@ impl Admin {
             }
         }
         Ok(())
+    }
+
+    /// Waits, at most 2 s, until every node that answers has heard of the epoch `node` took with its new slot. Without this the
+    /// next move can give another node the same epoch, and a node that then hears an old claim late keeps it for ever.
+    fn wait_epoch_known(&self, node: usize) {
+        let id = &self.nodes()[node].id;
+        let epoch_at = |asked: usize| -> Option<u64> {
+            let text = self.ask(asked, &["CLUSTER", "NODES"]).ok()?.text();
+            text.lines().find(|line| line.starts_with(id.as_str()))?.split(' ').nth(6)?.parse().ok()
+        };
+        let Some(epoch) = epoch_at(node) else { return };
+        let end = Instant::now() + Duration::from_secs(2);
+        for other in 0..self.nodes().len() {
+            // A node that does not answer, or does not know `node`, is not waited for.
+            while epoch_at(other).is_some_and(|known| known < epoch) && Instant::now() < end {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        }
     }
 
     /// Moves a slot with all its keys to node `to`, key by key. Does nothing when `to` has it.
