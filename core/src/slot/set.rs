@@ -219,7 +219,7 @@ impl FromIterator<Slot> for SlotSet {
 impl fmt::Debug for SlotSet {
     /// Its ranges, as `{0-5460, 7}`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.ranges().map(|range| DisplayAsDebug(range))).finish()
+        f.debug_set().entries(self.ranges().map(DisplayAsDebug)).finish()
     }
 }
 
