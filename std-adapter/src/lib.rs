@@ -1,6 +1,47 @@
-//! std driver of slotwise, the Redis/Valkey Cluster client core.
+//! std driver of slotwise, the Redis/Valkey Cluster client core: a blocking client over one readiness loop, all
+//! nodes in parallel.
+//!
+//! ```no_run
+//! use slotwise_std::{Batch, Client};
+//!
+//! let mut client = Client::connect("redis://127.0.0.1:7000")?;
+//!
+//! let mut batch = Batch::new();
+//! for user in 0..1_000 {
+//!     batch.push(&["INCR", &format!("visits:{user}")]);
+//! }
+//! for (user, visits) in client.run(&batch)?.iter().enumerate() {
+//!     println!("user {user}: {}", visits?);
+//! }
+//! # Ok::<(), slotwise_std::Error>(())
+//! ```
+//!
+//! Every command ends exactly once: with a reply, with the server's error, or with an [`Error`] whose
+//! [`outcome`](Error::outcome) says whether it ran.
 
-pub mod url;
-
+mod batch;
+mod client;
+mod driver;
+mod error;
+mod merge;
 #[cfg(feature = "mini-cluster")]
 pub mod mini;
+mod profile;
+mod resolve;
+mod results;
+mod socket;
+mod storage;
+mod topology;
+pub mod url;
+mod value;
+mod work;
+
+pub use batch::Batch;
+pub use client::{Builder, Client};
+pub use driver::Counters;
+pub use error::{Error, ServerReply};
+pub use results::Results;
+pub use topology::{NodeInfo, Topology};
+pub use value::Value;
+
+pub use slotwise;

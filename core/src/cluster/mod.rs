@@ -1,1 +1,449 @@
-//! Room `cluster`.
+//! The engine: routes, retries, timers and events over all the rooms below, without a socket, a clock or a heap.
+//!
+//! # The drive contract
+//!
+//! A [`Cluster`] has four kinds of methods.
+//!
+//! - **Getters** tell what is known and change nothing: [`Cluster::map`], [`Cluster::dial_target`],
+//!   [`Cluster::poll_timeout`], [`Cluster::memory_used`].
+//! - **Network and clock** tell it what happened: `handle_*`. The current time is the first argument.
+//! - **The application** says what it wants: [`Cluster::submit`], [`Cluster::cancel`], [`Cluster::shutdown`].
+//! - **Drain** takes out what it decided: `poll_*`, where `None` means nothing more for now.
+//!
+//! After each call of the second and third kind, drain: first [`Cluster::poll_event`] until `None`, then
+//! [`Cluster::poll_transmit`] of every connection that is open, then wait for bytes, writability or
+//! [`Cluster::poll_timeout`], whichever is first. Draining late delays work and loses nothing.
+//!
+//! The bytes of a command stay with the caller from [`Cluster::submit`] until its one end: an
+//! [`Output::Reply`] or [`Output::Token`] with `last`, an [`Event::Failed`], or an [`Event::Confirmed`]. The engine
+//! may ask for them more than once ([`Transmit::Command`]), since a refused command is sent again.
+//!
+//! # When something is full
+//!
+//! | what | the call says | what makes it go on |
+//! |---|---|---|
+//! | command entries | [`SubmitError::Full`] | handing out replies and events |
+//! | a connection's window ([`Config::window`]) | `poll_transmit` gives `None` | replies |
+//! | connection entries, leases | nothing; the command waits | an idle connection, a free lease, or its deadline |
+//! | slot map storage | the slots that do not fit have an unknown owner | any node is asked, and MOVED followed |
+//! | receive buffer | [`Progress`] with nothing consumed | more bytes, or with `can_grow == false` tokens instead of a frame |
+
+mod config;
+mod conn;
+mod engine;
+mod event;
+mod hold;
+mod input;
+mod lose;
+mod refreshing;
+mod reply;
+mod route;
+mod static_storage;
+mod storage;
+mod timers;
+mod transmit;
+
+#[cfg(test)]
+mod tests;
+
+pub use config::{Config, Env, ReadFrom};
+pub use conn::ConnEntry;
+pub use event::{
+    CancelStage, CloseReason, ConnectionError, DialTarget, Event, Output, Progress, SubmitError, Transmit,
+};
+pub use static_storage::StaticStorage;
+pub use storage::{Need, Shared, SharedMap, Storage, Tables};
+
+use conn::{Bits, ConnState};
+use engine::{Engine, State};
+
+use crate::command::CommandSpec;
+use crate::ids::{CommandId, ConnId, NodeId};
+use crate::pipeline::{Entry, Kind, Outcome, Place, Reason, SlabHead};
+use crate::time::Instant;
+use crate::topology::{Map, Reason as Why, Rejection};
+
+/// The engine of one cluster client. See the [module's page](self) for how to drive it.
+pub struct Cluster<S> {
+    state: State,
+    storage: S,
+}
+
+/// Command entries that only the engine's own frames may take, so that a full table cannot stop topology questions
+/// and fences.
+const RESERVE: usize = 2;
+
+impl<S: Storage> Cluster<S> {
+    /// An engine that knows nothing yet; the first submission, or [`Cluster::connect`], makes it dial a seed.
+    #[must_use]
+    pub fn new(config: Config, storage: S) -> Self {
+        Self { state: State::new(config), storage }
+    }
+
+    fn engine(&mut self) -> Engine<'_> {
+        if core::mem::take(&mut self.state.wants_conn) {
+            self.storage.grow(Need::Connection);
+        }
+        Engine { s: &mut self.state, t: self.storage.tables() }
+    }
+
+    // ---- network and clock ----
+
+    /// The dial of `conn` succeeded.
+    pub fn handle_connected(&mut self, now: Instant, conn: ConnId) {
+        let mut engine = self.engine();
+        if let Some(index) = engine.live(conn) {
+            engine.connected(now, index);
+        }
+    }
+
+    /// The dial of `conn` failed.
+    pub fn handle_connect_failed(&mut self, now: Instant, conn: ConnId) {
+        let mut engine = self.engine();
+        if let Some(index) = engine.live(conn) {
+            engine.lose(now, index, CloseReason::ConnectFailed);
+            engine.drive_refresh(now);
+        }
+    }
+
+    /// The peer closed `conn`, or it broke. Every reply received before has been presented.
+    pub fn handle_disconnected(&mut self, now: Instant, conn: ConnId) {
+        let mut engine = self.engine();
+        if let Some(index) = engine.live(conn) {
+            engine.lose(now, index, CloseReason::Disconnected);
+            engine.drive_refresh(now);
+        }
+    }
+
+    /// The transport of `conn` took `bytes` more bytes. Report this before the replies to them: it tells commands that
+    /// were not sent from commands that may have run.
+    pub fn handle_written(&mut self, _now: Instant, conn: ConnId, bytes: usize) {
+        let mut engine = self.engine();
+        if let Some(index) = engine.live(conn) {
+            let entry = engine.conn(index);
+            entry.written = entry.written.saturating_add(bytes as u64).min(entry.handed);
+        }
+    }
+
+    /// Presents the bytes received on `conn` and not yet consumed, from the first one on.
+    ///
+    /// `can_grow` says whether the receive buffer can still become larger (or be emptied further); if not, a reply
+    /// that does not fit is handed out as tokens. Call again with the rest for as long as something is consumed or
+    /// handed out.
+    ///
+    /// # Errors
+    /// A [`ConnectionError`]: the connection is over and its commands have been dealt with; drop the socket. Replies
+    /// that stood before the fault were handed out.
+    pub fn handle_input<'rx>(
+        &mut self,
+        now: Instant,
+        conn: ConnId,
+        env: &Env<'_>,
+        rx: &'rx [u8],
+        can_grow: bool,
+    ) -> Result<Progress<'rx>, ConnectionError> {
+        let mut engine = self.engine();
+        match engine.live(conn) {
+            Some(index) => engine.handle_input(now, index, env, rx, can_grow),
+            None => Ok(Progress::only(rx.len())),
+        }
+    }
+
+    /// Time has come to [`Cluster::poll_timeout`]'s instant. Harmless when called early.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.engine().handle_timeout(now);
+    }
+
+    // ---- application ----
+
+    /// Asks for contact with the cluster before the first command.
+    pub fn connect(&mut self, now: Instant) {
+        let mut engine = self.engine();
+        if engine.map().is_empty() {
+            engine.s.refresh.request(now, Why::Start);
+        }
+        engine.drive_refresh(now);
+    }
+
+    /// Asks for a fresh map, under the usual limits.
+    pub fn refresh(&mut self, now: Instant) {
+        let mut engine = self.engine();
+        engine.s.refresh.request(now, Why::Error);
+        engine.drive_refresh(now);
+    }
+
+    /// Takes in a command.
+    ///
+    /// # Errors
+    /// A [`SubmitError`]; nothing was sent.
+    pub fn submit(&mut self, now: Instant, spec: CommandSpec) -> Result<CommandId, SubmitError> {
+        if self.state.shutting_down {
+            return Err(SubmitError::ShuttingDown);
+        }
+        if spec.replies == 0 || spec.len == 0 {
+            return Err(SubmitError::BadSpec);
+        }
+        let mut grown = false;
+        loop {
+            let mut engine = self.engine();
+            let room = engine.t.commands.len().saturating_sub(engine.s.slab.live());
+            if room > RESERVE
+                && let Some(index) = engine.s.slab.take(engine.t.commands, Kind::User)
+            {
+                return Ok(engine.admit(now, index, spec));
+            }
+            if grown || !self.storage.grow(Need::Command) {
+                return Err(SubmitError::Full);
+            }
+            grown = true;
+        }
+    }
+
+    /// Gives a command up. Its `Failed` event, with what is known, follows; a reply that still comes is eaten.
+    pub fn cancel(&mut self, now: Instant, id: CommandId) -> CancelStage {
+        let mut engine = self.engine();
+        match SlabHead::find(engine.t.commands, id) {
+            Some(index) => engine.cancel(now, index),
+            None => CancelStage::Unknown,
+        }
+    }
+
+    /// Takes no more commands. What was not sent fails as `NotSent`; what is in flight is waited for; then the
+    /// connections close.
+    pub fn shutdown(&mut self, now: Instant) {
+        self.engine().shutdown(now);
+    }
+
+    // ---- drain ----
+
+    /// The next thing to write on `conn`.
+    pub fn poll_transmit(&mut self, now: Instant, conn: ConnId, env: &Env<'_>) -> Option<Transmit> {
+        let mut engine = self.engine();
+        let index = engine.live(conn)?;
+        engine.poll_transmit(now, index, env)
+    }
+
+    /// The next event.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.engine().poll_event()
+    }
+
+    /// When [`Cluster::handle_timeout`] wants to be called; `None` for never.
+    pub fn poll_timeout(&mut self) -> Option<Instant> {
+        self.engine().poll_timeout()
+    }
+
+    // ---- getters ----
+
+    /// Where to dial for an [`Event::Dial`].
+    pub fn dial_target<'e>(&'e self, conn: ConnId, env: &Env<'e>) -> Option<DialTarget<'e>> {
+        let shared = self.storage.shared();
+        let entry = shared.conns.get(conn.index())?;
+        if entry.generation != conn.generation() {
+            return None;
+        }
+        let addr = match entry.node {
+            Some(id) => {
+                let map = self.map();
+                let right = |at: &crate::topology::NodeIndex| map.node(*at).is_some_and(|node| node.id() == id);
+                map.addr(entry.hint.filter(right).or_else(|| map.find(&id))?)?
+            }
+            None => refreshing::seed_addr(env, entry.seed)?,
+        };
+        Some(DialTarget { addr, node: entry.node })
+    }
+
+    /// The slot map that serves.
+    #[must_use]
+    pub fn map(&self) -> Map<'_> {
+        let shared = self.storage.shared();
+        let [first, second] = shared.maps;
+        let [first_head, second_head] = &self.state.maps;
+        if self.state.active { second.with(second_head) } else { first.with(first_head) }
+    }
+
+    /// The node behind a live connection, once known.
+    #[must_use]
+    pub fn node(&self, conn: ConnId) -> Option<NodeId> {
+        let entry = *self.storage.shared().conns.get(conn.index()).as_ref()?;
+        if entry.generation == conn.generation() { entry.node } else { None }
+    }
+
+    /// Commands, own frames and tombstones the engine holds now.
+    #[must_use]
+    pub fn commands_live(&self) -> usize {
+        self.state.slab.live()
+    }
+
+    /// Topology replies taken over so far.
+    #[must_use]
+    pub const fn refreshes(&self) -> u32 {
+        self.state.refreshes
+    }
+
+    /// Why the last topology reply was refused, unless a later one was taken over.
+    #[must_use]
+    pub const fn last_rejection(&self) -> Option<Rejection> {
+        self.state.last_rejection
+    }
+
+    /// Whether a shutdown has come to its end: no command and no connection is left.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.state.shutting_down
+            && self.state.slab.live() == 0
+            && self.storage.shared().conns.iter().all(|conn| !conn.has_socket() && conn.events.is_empty())
+    }
+
+    /// Bytes the engine and its tables take.
+    #[must_use]
+    pub fn memory_used(&self) -> usize {
+        size_of::<State>().saturating_add(self.storage.memory_used())
+    }
+
+    /// The storage.
+    pub const fn storage(&self) -> &S {
+        &self.storage
+    }
+}
+
+impl Engine<'_> {
+    fn connected(&mut self, now: Instant, conn: u32) {
+        let read_only = self.is_replica(conn);
+        let timeout = self.s.config.handshake_timeout;
+        let entry = self.conn(conn);
+        if entry.state != ConnState::Dialing {
+            return;
+        }
+        entry.state = ConnState::Handshake;
+        entry.handshake = crate::connection::Handshake::new().with_read_only(read_only);
+        entry.until = now + timeout;
+        entry.last_input = now;
+    }
+
+    fn is_replica(&mut self, conn: u32) -> bool {
+        let hint = self.conn(conn).hint;
+        let at = self.node_of(conn).and_then(|id| self.find_node(&id, hint));
+        let map = self.map();
+        at.and_then(|at| map.node(at)).is_some_and(|node| node.role() == crate::topology::Role::Replica)
+    }
+
+    fn admit(&mut self, now: Instant, index: u32, spec: CommandSpec) -> CommandId {
+        let deadline = now + spec.timeout.unwrap_or(self.s.config.command_timeout);
+        let entry: &mut Entry = self.entry(index);
+        entry.spec = spec;
+        entry.deadline = Some(deadline);
+        self.note_deadline(Some(deadline));
+        let id = self.command_id(index);
+        self.route(now, index);
+        self.drive_refresh(now);
+        id
+    }
+
+    fn cancel(&mut self, now: Instant, index: u32) -> CancelStage {
+        let entry = self.peek(index);
+        match entry.place {
+            Place::InFlight => {
+                let outcome = if entry.started { Outcome::ReplyLost } else { Outcome::MaybeExecuted };
+                self.tombstone(index, outcome, Reason::Cancelled);
+                let _ = now;
+                CancelStage::InFlight
+            }
+            Place::Queued | Place::Parked => {
+                let commands = &mut *self.t.commands;
+                if entry.place == Place::Queued {
+                    if let Some(conn) = self.t.conns.get_mut(entry.conn as usize) {
+                        conn.queue.remove(commands, index);
+                    }
+                } else if entry.held {
+                    self.s.held.remove(commands, index);
+                } else {
+                    self.s.parked.remove(commands, index);
+                }
+                let refused = entry.hops > 0 || entry.attempts > 0;
+                self.fail(index, if refused { Outcome::Rejected } else { Outcome::NotSent }, Reason::Cancelled);
+                CancelStage::NotSent
+            }
+            Place::Free | Place::Done => CancelStage::Unknown,
+        }
+    }
+
+    fn shutdown(&mut self, now: Instant) {
+        self.s.shutting_down = true;
+        for list in [core::mem::take(&mut self.s.parked), core::mem::take(&mut self.s.held)] {
+            let mut list = list;
+            while let Some(index) = list.pop_front(self.t.commands) {
+                self.fail(index, Outcome::NotSent, Reason::ShuttingDown);
+            }
+        }
+        for conn in 0..self.count() {
+            self.retire(now, conn, CloseReason::Shutdown);
+        }
+    }
+
+    fn poll_event(&mut self) -> Option<Event> {
+        self.conn_event().or_else(|| self.command_event()).or_else(|| self.map_event())
+    }
+
+    fn conn_event(&mut self) -> Option<Event> {
+        if self.s.conn_events == 0 {
+            return None;
+        }
+        for conn in 0..self.count() {
+            let entry = self.conn(conn);
+            if entry.events.is_empty() {
+                continue;
+            }
+            let id = entry.id(conn);
+            let event = if entry.events.take(Bits::CLOSED) {
+                let note = entry.closed;
+                let conn = ConnId::new(conn, note.generation);
+                Event::Closed { conn, node: note.node, reason: note.reason }
+            } else if entry.events.take(Bits::DIAL) {
+                Event::Dial(id)
+            } else if entry.events.take(Bits::READY) {
+                Event::Ready(id)
+            } else {
+                entry.events.take(Bits::INPUT);
+                Event::InputReady(id)
+            };
+            if entry.events.is_empty() {
+                self.s.conn_events = self.s.conn_events.saturating_sub(1);
+            }
+            return Some(event);
+        }
+        self.s.conn_events = 0;
+        None
+    }
+
+    fn command_event(&mut self) -> Option<Event> {
+        use crate::pipeline::NONE;
+        let index = self.s.event_head;
+        if index == NONE {
+            return None;
+        }
+        let id = self.command_id(index);
+        let entry = self.entry(index);
+        self.s.event_head = entry.event_next;
+        if self.s.event_head == NONE {
+            self.s.event_tail = NONE;
+        }
+        let entry = self.entry(index);
+        entry.event_next = NONE;
+        let (tag, conn, place, failure) = (entry.spec.tag, entry.conn, entry.place, entry.failure.take());
+        if place == Place::Done {
+            self.free(index);
+        }
+        Some(match failure {
+            Some(failure) => Event::Failed { id, tag, failure },
+            None => Event::Confirmed { id, tag, conn: self.conn(conn).id(conn) },
+        })
+    }
+
+    fn map_event(&mut self) -> Option<Event> {
+        if core::mem::take(&mut self.s.map_event) {
+            return Some(Event::MapChanged { version: self.map().version() });
+        }
+        core::mem::take(&mut self.s.refresh_event).then_some(Event::RefreshFailed)
+    }
+}

@@ -26,15 +26,24 @@
 //! ```
 
 mod elements;
+mod list;
 mod merge;
+mod outcome;
 mod plan;
 mod reorder;
+mod retry;
 mod shape;
+mod slab;
 mod split;
 
 pub use elements::{Element, Elements};
+pub(crate) use list::{List, NONE};
 pub use merge::{Answer, Merge, MergeError, Merged, PartState, Tally};
+pub use outcome::{Failure, Outcome, Reason};
 pub use plan::{Lane, LaneCommands, Link, Plan, PlanError};
 pub use reorder::{Refused, Reorder, Why};
+pub use retry::{Budget, Decision, decide, may_resend};
 pub use shape::Shape;
+pub use slab::Entry;
+pub(crate) use slab::{GroupRetry, Kind, Place, SlabHead};
 pub use split::{KeyPlace, Layout, Part, PartView, Split, SplitError, split};

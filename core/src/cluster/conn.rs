@@ -1,0 +1,225 @@
+//! One connection of the engine.
+
+use crate::cluster::event::CloseReason;
+use crate::cluster::hold::Hold;
+use crate::connection::{Backoff, Handshake};
+use crate::ids::{ConnId, NodeId};
+use crate::pipeline::List;
+use crate::resp::{FrameState, TokenState};
+use crate::time::Instant;
+use crate::topology::NodeIndex;
+
+/// Where a connection is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ConnState {
+    /// The entry is not in use.
+    Free,
+    /// No socket and no work; remembers the node's back-off.
+    Idle,
+    /// Work waits; the dial waits for the back-off.
+    Waiting,
+    /// The adapter dials.
+    Dialing,
+    /// Connected; the handshake runs.
+    Handshake,
+    /// Commands flow.
+    Ready,
+    /// No new commands; closes when the last reply is in.
+    Draining,
+}
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Everybody's commands.
+    Shared,
+    /// One blocking command at a time.
+    Lease,
+    /// Subscriptions; RESP2 allows little else on it.
+    Subscriber,
+}
+
+/// How the bytes at the front of the stream are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Between two values: nothing decided yet.
+    Boundary,
+    /// The value is gathered to a frame.
+    Frame,
+    /// The value is read token by token, for this sink.
+    Tokens(Sink),
+}
+
+/// Who reads tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sink {
+    Handshake,
+    Topology,
+    /// The caller, for the command at the head of the FIFO.
+    Stream,
+    /// Nobody: a tombstone's reply, an answer to a PING, a push too large for the buffer.
+    Discard,
+    /// Nobody, and it is a push: no command ends with it.
+    DiscardPush,
+}
+
+/// Control frames a connection still has to send, and events still to be polled: bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bits(u8);
+
+impl Bits {
+    pub(crate) const NONE: Self = Self(0);
+    pub(crate) const MY_ID: Self = Self(1);
+    pub(crate) const REFRESH: Self = Self(1 << 1);
+    pub(crate) const FENCE: Self = Self(1 << 2);
+    pub(crate) const PROBE: Self = Self(1 << 3);
+    pub(crate) const DIAL: Self = Self(1);
+    pub(crate) const READY: Self = Self(1 << 1);
+    pub(crate) const CLOSED: Self = Self(1 << 2);
+    pub(crate) const INPUT: Self = Self(1 << 3);
+
+    pub(crate) const fn has(self, bit: Self) -> bool {
+        self.0 & bit.0 != 0
+    }
+
+    pub(crate) const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub(crate) const fn set(&mut self, bit: Self) {
+        self.0 |= bit.0;
+    }
+
+    /// Clears the bit and says whether it was set.
+    pub(crate) const fn take(&mut self, bit: Self) -> bool {
+        let had = self.has(bit);
+        self.0 &= !bit.0;
+        had
+    }
+}
+
+/// One connection entry. Lent storage is filled with [`ConnEntry::EMPTY`].
+#[derive(Clone, Debug)]
+pub struct ConnEntry {
+    pub(crate) generation: u32,
+    pub(crate) state: ConnState,
+    pub(crate) purpose: Purpose,
+    /// The node, once it is known (a seed's is learned on the way).
+    pub(crate) node: Option<NodeId>,
+    /// Where the node stood in the map last; checked before it is believed.
+    pub(crate) hint: Option<NodeIndex>,
+    /// Which seed it was dialled as, if it was.
+    pub(crate) seed: Option<u16>,
+    pub(crate) backoff: Backoff,
+    /// Waiting: when to dial. Dialing and Handshake: when to give up. Idle: not to be dialled before.
+    pub(crate) until: Instant,
+    pub(crate) handshake: Handshake,
+    pub(crate) proto: u8,
+    pub(crate) frame: FrameState,
+    pub(crate) tokens: TokenState,
+    pub(crate) mode: Mode,
+    /// Commands to send, in order.
+    pub(crate) queue: List,
+    /// Commands whose replies are due, in order.
+    pub(crate) in_flight: List,
+    /// Commands moved from queue to FIFO, and commands answered, since the connection was made.
+    pub(crate) sent: u32,
+    pub(crate) answered: u32,
+    pub(crate) hold: Hold,
+    /// Output bytes handed to the adapter, and accepted by the transport.
+    pub(crate) handed: u64,
+    pub(crate) written: u64,
+    pub(crate) ready_since: Instant,
+    pub(crate) last_input: Instant,
+    /// A PING was sent into the silence.
+    pub(crate) probed: bool,
+    /// The first reply waits, unread, for a topology reply that shows whether its redirect is true.
+    pub(crate) stalled_until: Option<Instant>,
+    /// Topology replies that had been taken when the stall began.
+    pub(crate) stalled_at: u32,
+    /// The stall is over and has shown nothing: the redirect is the caller's.
+    pub(crate) stall_spent: bool,
+    pub(crate) wants: Bits,
+    pub(crate) events: Bits,
+    pub(crate) closed: ClosedNote,
+}
+
+/// What a `Closed` event that was not polled yet will say.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ClosedNote {
+    pub(crate) generation: u32,
+    pub(crate) node: Option<NodeId>,
+    pub(crate) reason: CloseReason,
+}
+
+impl ConnEntry {
+    /// An entry that was never used.
+    pub const EMPTY: Self = Self {
+        generation: 0,
+        state: ConnState::Free,
+        purpose: Purpose::Shared,
+        node: None,
+        hint: None,
+        seed: None,
+        backoff: Backoff::new(),
+        until: Instant::EPOCH,
+        handshake: Handshake::new(),
+        proto: 0,
+        frame: FrameState::new(),
+        tokens: TokenState::new(),
+        mode: Mode::Boundary,
+        queue: List::EMPTY,
+        in_flight: List::EMPTY,
+        sent: 0,
+        answered: 0,
+        hold: Hold::None,
+        handed: 0,
+        written: 0,
+        ready_since: Instant::EPOCH,
+        last_input: Instant::EPOCH,
+        probed: false,
+        stalled_until: None,
+        stalled_at: 0,
+        stall_spent: false,
+        wants: Bits::NONE,
+        events: Bits::NONE,
+        closed: ClosedNote { generation: 0, node: None, reason: CloseReason::Retired },
+    };
+
+    pub(crate) const fn is_open(&self) -> bool {
+        matches!(self.state, ConnState::Ready | ConnState::Draining)
+    }
+
+    pub(crate) const fn has_socket(&self) -> bool {
+        matches!(self.state, ConnState::Dialing | ConnState::Handshake | ConnState::Ready | ConnState::Draining)
+    }
+
+    pub(crate) const fn has_work(&self) -> bool {
+        !self.queue.is_empty() || !self.in_flight.is_empty()
+    }
+
+    /// Forgets all that belongs to one byte stream; ids of it die.
+    pub(crate) fn reset_stream(&mut self) {
+        self.generation = self.generation.wrapping_add(1);
+        self.handshake = Handshake::new();
+        self.frame = FrameState::new();
+        self.tokens = TokenState::new();
+        self.mode = Mode::Boundary;
+        self.proto = 0;
+        self.sent = 0;
+        self.answered = 0;
+        self.handed = 0;
+        self.written = 0;
+        self.probed = false;
+        self.stalled_until = None;
+        self.stall_spent = false;
+        self.wants = Bits::NONE;
+        self.events.take(Bits::DIAL);
+        self.events.take(Bits::READY);
+        self.events.take(Bits::INPUT);
+    }
+
+    pub(crate) const fn id(&self, index: u32) -> ConnId {
+        ConnId::new(index, self.generation)
+    }
+}

@@ -1,0 +1,282 @@
+//! The engine's inner state machine: the state, a view that joins it to the lent tables, and the small helpers that
+//! every part of it uses.
+
+use crate::cluster::config::Config;
+use crate::cluster::conn::{Bits, ClosedNote, ConnEntry, ConnState, Purpose};
+use crate::cluster::event::CloseReason;
+use crate::cluster::hold::Hold;
+use crate::cluster::storage::Tables;
+use crate::ids::{CommandId, ConnId, NodeId};
+use crate::pipeline::{Entry, Failure, Kind, List, NONE, Outcome, Place, Reason, SlabHead};
+use crate::rand::Rand;
+use crate::time::{Instant, earlier};
+use crate::topology::{Freshness, Map, MapHead, MapMut, NodeIndex, Reader, Refresh, Rejection, ReplyKind};
+
+/// What the engine keeps besides its tables.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) config: Config,
+    pub(crate) rand: Rand,
+    pub(crate) slab: SlabHead,
+    pub(crate) maps: [MapHead; 2],
+    /// Which of the two maps serves.
+    pub(crate) active: bool,
+    /// Waiting for a map, a node or a moment.
+    pub(crate) parked: List,
+    /// Waiting for older commands of their slot, in submission order.
+    pub(crate) held: List,
+    /// Commands with an event to poll, singly linked through `event_next`.
+    pub(crate) event_head: u32,
+    pub(crate) event_tail: u32,
+    /// Connections with an event to poll.
+    pub(crate) conn_events: u32,
+    /// Connections with a hold.
+    pub(crate) holds: u32,
+    pub(crate) refresh: Refresh,
+    pub(crate) freshness: Freshness,
+    /// Reads the topology reply under way.
+    pub(crate) reader: Option<Reader>,
+    /// The topology reply under way was read to its end, or refused.
+    pub(crate) verdict: Option<Result<(), Rejection>>,
+    /// What was asked last, and on which connection.
+    pub(crate) asked_kind: ReplyKind,
+    pub(crate) refresh_conn: u32,
+    /// CLUSTER SLOTS is answered with an error.
+    pub(crate) slots_refused: bool,
+    pub(crate) last_rejection: Option<Rejection>,
+    /// Topology replies taken so far.
+    pub(crate) refreshes: u32,
+    /// The map knows nodes without slots only from CLUSTER NODES: asked until then instead of CLUSTER SLOTS.
+    pub(crate) nodes_until: Option<Instant>,
+    pub(crate) seed_conn: u32,
+    pub(crate) next_seed: u16,
+    /// For turns among equals.
+    pub(crate) turn: u32,
+    pub(crate) leases: u16,
+    /// There was no free connection entry.
+    pub(crate) wants_conn: bool,
+    pub(crate) nonce: u32,
+    /// No command's deadline lies before this.
+    pub(crate) next_deadline: Option<Instant>,
+    /// No parked command wakes before this.
+    pub(crate) next_wake: Option<Instant>,
+    pub(crate) map_event: bool,
+    pub(crate) refresh_event: bool,
+    pub(crate) shutting_down: bool,
+    scrap: ConnEntry,
+}
+
+impl State {
+    pub(crate) fn new(config: Config) -> Self {
+        Self {
+            config,
+            rand: Rand::new(config.seed),
+            slab: SlabHead::new(),
+            maps: [MapHead::new(), MapHead::new()],
+            active: false,
+            parked: List::EMPTY,
+            held: List::EMPTY,
+            event_head: NONE,
+            event_tail: NONE,
+            conn_events: 0,
+            holds: 0,
+            refresh: Refresh::new(config.refresh),
+            freshness: Freshness::new(Freshness::HOLD),
+            reader: None,
+            verdict: None,
+            asked_kind: ReplyKind::Slots,
+            refresh_conn: NONE,
+            slots_refused: false,
+            last_rejection: None,
+            refreshes: 0,
+            nodes_until: None,
+            seed_conn: NONE,
+            next_seed: 0,
+            turn: 0,
+            leases: 0,
+            wants_conn: false,
+            nonce: 0,
+            next_deadline: None,
+            next_wake: None,
+            map_event: false,
+            refresh_event: false,
+            shutting_down: false,
+            scrap: ConnEntry::EMPTY,
+        }
+    }
+}
+
+/// State and tables, joined for the length of a call.
+pub(crate) struct Engine<'a> {
+    pub(crate) s: &'a mut State,
+    pub(crate) t: Tables<'a>,
+}
+
+impl Engine<'_> {
+    /// The map that serves.
+    pub(crate) fn map(&self) -> Map<'_> {
+        let [first, second] = &self.t.maps;
+        let [first_head, second_head] = &self.s.maps;
+        if self.s.active { second.map(second_head) } else { first.map(first_head) }
+    }
+
+    /// The map that serves, to patch.
+    pub(crate) fn map_mut(&mut self) -> MapMut<'_> {
+        let [first, second] = &mut self.t.maps;
+        let [first_head, second_head] = &mut self.s.maps;
+        if self.s.active {
+            MapMut::new(second_head, second.reborrow())
+        } else {
+            MapMut::new(first_head, first.reborrow())
+        }
+    }
+
+    pub(crate) fn entry(&mut self, index: u32) -> &mut Entry {
+        self.s.slab.at(self.t.commands, index)
+    }
+
+    /// A copy of an entry, for reading while the engine changes.
+    pub(crate) fn peek(&self, index: u32) -> Entry {
+        self.t.commands.get(index as usize).copied().unwrap_or(Entry::EMPTY)
+    }
+
+    pub(crate) fn conn(&mut self, index: u32) -> &mut ConnEntry {
+        debug_assert!((index as usize) < self.t.conns.len(), "index outside of the connection table");
+        self.t.conns.get_mut(index as usize).unwrap_or(&mut self.s.scrap)
+    }
+
+    /// The index of a live connection; ids of an earlier use give `None`.
+    pub(crate) fn live(&self, id: ConnId) -> Option<u32> {
+        let conn = self.t.conns.get(id.index())?;
+        let live = conn.generation == id.generation() && conn.has_socket();
+        if live { u32::try_from(id.index()).ok() } else { None }
+    }
+
+    pub(crate) fn command_id(&self, index: u32) -> CommandId {
+        CommandId::new(index, self.peek(index).generation)
+    }
+
+    /// The node's place in the map that serves.
+    pub(crate) fn find_node(&self, id: &NodeId, hint: Option<NodeIndex>) -> Option<NodeIndex> {
+        let map = self.map();
+        let right = |at: &NodeIndex| map.node(*at).is_some_and(|node| node.id() == *id);
+        hint.filter(right).or_else(|| map.find(id))
+    }
+
+    pub(crate) fn count(&self) -> u32 {
+        u32::try_from(self.t.conns.len()).unwrap_or(u32::MAX)
+    }
+
+    // ---- events ----
+
+    pub(crate) fn raise(&mut self, conn: u32, bit: Bits) {
+        let entry = self.conn(conn);
+        let fresh = entry.events.is_empty();
+        entry.events.set(bit);
+        if fresh {
+            self.s.conn_events = self.s.conn_events.saturating_add(1);
+        }
+    }
+
+    pub(crate) fn note_closed(&mut self, conn: u32, reason: CloseReason) {
+        let entry = self.conn(conn);
+        entry.closed = ClosedNote { generation: entry.generation, node: entry.node, reason };
+        self.raise(conn, Bits::CLOSED);
+    }
+
+    /// Queues the event of a command that is on no list, or is a tombstone in a FIFO.
+    pub(crate) fn queue_event(&mut self, index: u32) {
+        self.entry(index).event_next = NONE;
+        let tail = self.s.event_tail;
+        if tail == NONE {
+            self.s.event_head = index;
+        } else {
+            self.entry(tail).event_next = index;
+        }
+        self.s.event_tail = index;
+    }
+
+    // ---- ends of commands ----
+
+    /// Ends a command that is on no list, without a reply.
+    pub(crate) fn fail(&mut self, index: u32, outcome: Outcome, reason: Reason) {
+        let entry = self.entry(index);
+        debug_assert!(entry.kind == Kind::User);
+        let id = match entry.spec.target {
+            crate::command::Target::Node(node) => Some(node),
+            _ => None,
+        };
+        self.fail_at(index, Failure { outcome, reason, node: id });
+    }
+
+    pub(crate) fn fail_at(&mut self, index: u32, failure: Failure) {
+        let entry = self.entry(index);
+        entry.place = Place::Done;
+        entry.failure = Some(failure);
+        self.queue_event(index);
+    }
+
+    /// Gives back an entry that has no event to come.
+    pub(crate) fn free(&mut self, index: u32) {
+        self.s.slab.give(self.t.commands, index);
+    }
+
+    pub(crate) fn note_deadline(&mut self, at: Option<Instant>) {
+        self.s.next_deadline = earlier(self.s.next_deadline, at);
+    }
+
+    pub(crate) fn note_wake(&mut self, at: Option<Instant>) {
+        self.s.next_wake = earlier(self.s.next_wake, at);
+    }
+
+    // ---- connections ----
+
+    /// Takes an entry for a new connection: a free one, else an idle one that remembers nothing but a back-off.
+    pub(crate) fn take_conn(&mut self, purpose: Purpose) -> Option<u32> {
+        let usable = |state: ConnState| {
+            self.t
+                .conns
+                .iter()
+                .position(|conn| conn.state == state && !conn.has_work() && !conn.events.has(Bits::CLOSED))
+        };
+        let Some(found) = usable(ConnState::Free).or_else(|| usable(ConnState::Idle)) else {
+            self.s.wants_conn = true;
+            return None;
+        };
+        let index = u32::try_from(found).ok()?;
+        self.unbind(index);
+        let conn = self.conn(index);
+        conn.reset_stream();
+        conn.backoff.reset();
+        conn.purpose = purpose;
+        conn.node = None;
+        conn.hint = None;
+        conn.seed = None;
+        conn.until = Instant::EPOCH;
+        conn.state = ConnState::Idle;
+        if purpose != Purpose::Shared {
+            self.s.leases = self.s.leases.saturating_add(1);
+        }
+        Some(index)
+    }
+
+    /// Removes the connection from the table of shared ones, and ends what it makes others wait for.
+    pub(crate) fn unbind(&mut self, conn: u32) {
+        if let Some(place) = self.t.by_node.iter_mut().find(|place| **place == conn) {
+            *place = NONE;
+        }
+        if self.s.seed_conn == conn {
+            self.s.seed_conn = NONE;
+        }
+        self.drop_hold(conn);
+    }
+
+    /// Ends the connection's hold.
+    pub(crate) fn drop_hold(&mut self, conn: u32) {
+        let entry = self.conn(conn);
+        if entry.hold != Hold::None {
+            entry.hold = Hold::None;
+            self.s.holds = self.s.holds.saturating_sub(1);
+        }
+    }
+}

@@ -1,0 +1,447 @@
+//! Received bytes: which value comes next, who reads it, and in which form.
+
+use crate::cluster::config::Env;
+use crate::cluster::conn::{Bits, ConnState, Mode, Purpose, Sink};
+use crate::cluster::engine::Engine;
+use crate::cluster::event::{CloseReason, ConnectionError, Output, Progress};
+use crate::connection::Progress as HandshakeProgress;
+use crate::limits::Limits;
+use crate::pipeline::{Entry, Kind, Outcome, Reason};
+use crate::resp::{Frame, FrameState, RespError, Status, Token, TokenReader, TokenState};
+use crate::time::Instant;
+use crate::topology;
+
+/// What a step on the front of the stream came to.
+pub(crate) enum Step<'rx> {
+    /// Go on with what is left.
+    Again,
+    /// Nothing more can be read from these bytes.
+    More,
+    Output(Output<'rx>),
+}
+
+/// What one token did, told after the reader's borrow ended.
+struct Pulled<'rx> {
+    token: Option<Token<'rx>>,
+    consumed: usize,
+    end: bool,
+    aside: bool,
+}
+
+impl Engine<'_> {
+    /// Reads from the front of `rx` until there is an output or nothing more to read.
+    pub(crate) fn handle_input<'rx>(
+        &mut self,
+        now: Instant,
+        conn: u32,
+        env: &Env<'_>,
+        rx: &'rx [u8],
+        can_grow: bool,
+    ) -> Result<Progress<'rx>, ConnectionError> {
+        let entry = self.conn(conn);
+        entry.last_input = now;
+        entry.probed = false;
+        let mut consumed = 0;
+        loop {
+            let rest = rx.get(consumed..).unwrap_or_default();
+            let step = match self.conn(conn).mode {
+                Mode::Boundary => self.decide(now, conn, rest),
+                Mode::Frame => self.read_frame(now, conn, env, rest, &mut consumed, can_grow),
+                Mode::Tokens(sink) => self.read_token(now, conn, env, sink, rest, &mut consumed),
+            };
+            match step {
+                Ok(Step::Again) if self.conn(conn).has_socket() => {}
+                Ok(Step::Again | Step::More) => {
+                    self.close_if_drained(now, conn);
+                    return Ok(Progress::only(consumed));
+                }
+                Ok(Step::Output(output)) => {
+                    self.close_if_drained(now, conn);
+                    return Ok(Progress { consumed, output: Some(output) });
+                }
+                Err(error) => {
+                    self.lose(now, conn, close_reason(&error));
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// A retired connection closes with its last reply.
+    fn close_if_drained(&mut self, now: Instant, conn: u32) {
+        let reason = if self.s.shutting_down { CloseReason::Shutdown } else { CloseReason::Retired };
+        let entry = self.conn(conn);
+        if entry.state != ConnState::Draining || entry.mode != Mode::Boundary {
+            return;
+        }
+        // The engine's own questions need no answer any more.
+        let list = entry.in_flight;
+        let mut next = list.front();
+        while let Some(index) = next {
+            if matches!(self.peek(index).kind, Kind::User | Kind::Tombstone) {
+                return;
+            }
+            next = list.after(self.t.commands, index);
+        }
+        self.lose(now, conn, reason);
+    }
+
+    /// At a value's first byte: decides how to read it.
+    fn decide<'rx>(&mut self, now: Instant, conn: u32, rx: &[u8]) -> Result<Step<'rx>, ConnectionError> {
+        let Some(first) = rx.first() else { return Ok(Step::More) };
+        let entry = self.conn(conn);
+        if entry.stalled_until.is_some() && !self.stall_over(now, conn) {
+            return Ok(Step::More);
+        }
+        let entry = self.conn(conn);
+        let mode = if matches!(first, b'>' | b'|') {
+            Mode::Frame
+        } else if entry.state == ConnState::Handshake {
+            Mode::Tokens(Sink::Handshake)
+        } else if entry.purpose == Purpose::Subscriber && entry.proto == 2 && *first == b'*' {
+            // In RESP2 messages and confirmations are arrays, told from replies by their first element.
+            Mode::Frame
+        } else {
+            let Some(head) = entry.in_flight.front() else { return Err(ConnectionError::UnexpectedReply) };
+            let flying = self.peek(head);
+            if flying.spec.subscribe && *first != b'-' {
+                // The answer of the fence behind it: the subscribe itself was answered by pushes.
+                self.confirm(now, conn, head);
+                return Ok(Step::Again);
+            }
+            head_mode(&flying, self.s.refresh_conn == conn)
+        };
+        let entry = self.conn(conn);
+        entry.mode = mode;
+        if let Mode::Tokens(sink) = mode {
+            entry.tokens = token_state(sink);
+        }
+        Ok(Step::Again)
+    }
+
+    fn read_frame<'rx>(
+        &mut self,
+        now: Instant,
+        conn: u32,
+        env: &Env<'_>,
+        rx: &'rx [u8],
+        consumed: &mut usize,
+        can_grow: bool,
+    ) -> Result<Step<'rx>, ConnectionError> {
+        let limits = self.limits(conn);
+        let depth = self.t.depth;
+        let start = (conn as usize).saturating_mul(depth);
+        let levels = self.t.levels.get_mut(start..start.saturating_add(depth)).unwrap_or_default();
+        let Some(entry) = self.t.conns.get_mut(conn as usize) else { return Ok(Step::More) };
+        let extent = match entry.frame.scan(levels, &limits, rx).map_err(ConnectionError::Protocol)? {
+            Status::Complete(extent) => extent,
+            Status::Incomplete if can_grow || rx.is_empty() => return Ok(Step::More),
+            Status::Incomplete => return Ok(self.too_large(conn, rx)),
+        };
+        entry.frame = FrameState::new();
+        entry.mode = Mode::Boundary;
+        *consumed = consumed.saturating_add(extent.len);
+        let Some(frame) = Frame::from_extent(rx, extent) else { return Ok(Step::More) };
+        if entry.state == ConnState::Handshake {
+            // Pushes have no business here; attributes may stand before a handshake reply.
+            return if frame.is_push() { Ok(Step::Again) } else { self.replay(now, conn, env, &frame) };
+        }
+        if frame.is_push() || (entry.purpose == Purpose::Subscriber && is_message(&frame)) {
+            let conn = entry.id(conn);
+            return Ok(Step::Output(Output::Push { conn, frame }));
+        }
+        let step = self.reply(now, conn, &frame)?;
+        self.unread_if_stalled(conn, extent.len, consumed);
+        Ok(step)
+    }
+
+    /// A stalled reply stays unread until a topology reply shows whether it tells the truth.
+    fn unread_if_stalled(&mut self, conn: u32, len: usize, consumed: &mut usize) {
+        let entry = self.conn(conn);
+        if entry.stalled_until.is_some() {
+            entry.mode = Mode::Boundary;
+            *consumed = consumed.saturating_sub(len);
+        }
+    }
+
+    /// A value that will not fit the buffer goes on as tokens, from its first byte.
+    fn too_large<'rx>(&mut self, conn: u32, rx: &[u8]) -> Step<'rx> {
+        let entry = self.conn(conn);
+        let head = entry.in_flight.front();
+        let sink = if rx.first() == Some(&b'>') {
+            Sink::DiscardPush
+        } else {
+            match head.map(|head| self.peek(head)) {
+                Some(flying) if flying.kind == Kind::User && !flying.asking => Sink::Stream,
+                _ => Sink::Discard,
+            }
+        };
+        let entry = self.conn(conn);
+        entry.frame = FrameState::new();
+        entry.mode = Mode::Tokens(sink);
+        entry.tokens = token_state(sink);
+        Step::Again
+    }
+
+    fn read_token<'rx>(
+        &mut self,
+        now: Instant,
+        conn: u32,
+        env: &Env<'_>,
+        sink: Sink,
+        rx: &'rx [u8],
+        consumed: &mut usize,
+    ) -> Result<Step<'rx>, ConnectionError> {
+        let pulled = self.pull(conn, sink, rx).map_err(ConnectionError::Protocol)?;
+        *consumed = consumed.saturating_add(pulled.consumed);
+        let Some(token) = pulled.token else { return Ok(Step::More) };
+        if pulled.end {
+            self.conn(conn).mode = Mode::Boundary;
+        }
+        match sink {
+            Sink::Handshake => {
+                if !pulled.aside {
+                    self.handshake_token(now, conn, env, &token, pulled.end)?;
+                }
+                Ok(Step::Again)
+            }
+            Sink::Topology => {
+                if !pulled.aside {
+                    self.topology_token(conn, env, &token);
+                }
+                if pulled.end {
+                    self.topology_done(now, conn);
+                }
+                Ok(Step::Again)
+            }
+            Sink::Stream => {
+                let step = self.stream_token(now, conn, token, pulled.end)?;
+                self.unread_if_stalled(conn, pulled.consumed, consumed);
+                Ok(step)
+            }
+            Sink::Discard => {
+                if pulled.end {
+                    self.discard_done(now, conn);
+                }
+                Ok(Step::Again)
+            }
+            Sink::DiscardPush => Ok(Step::Again),
+        }
+    }
+
+    fn pull<'rx>(&mut self, conn: u32, sink: Sink, rx: &'rx [u8]) -> Result<Pulled<'rx>, RespError> {
+        let limits = self.limits(conn);
+        let depth = self.t.depth;
+        let start = (conn as usize).saturating_mul(depth);
+        let levels = self.t.levels.get_mut(start..start.saturating_add(depth)).unwrap_or_default();
+        let Some(entry) = self.t.conns.get_mut(conn as usize) else {
+            return Ok(Pulled { token: None, consumed: 0, end: false, aside: false });
+        };
+        let mut reader = entry.tokens.reader(levels, &limits, rx);
+        let token = match sink {
+            Sink::Discard | Sink::DiscardPush => last_token(&mut reader)?,
+            _ => reader.next()?,
+        };
+        Ok(Pulled {
+            token,
+            consumed: reader.consumed(),
+            end: token.is_some() && reader.at_boundary(),
+            aside: reader.out_of_band() || reader.in_attribute(),
+        })
+    }
+
+    fn limits(&mut self, conn: u32) -> Limits {
+        let full = self.s.config.limits;
+        if self.conn(conn).state == ConnState::Handshake { Limits::HANDSHAKE } else { full }
+    }
+
+    fn handshake_token(
+        &mut self,
+        now: Instant,
+        conn: u32,
+        env: &Env<'_>,
+        token: &Token<'_>,
+        end: bool,
+    ) -> Result<(), ConnectionError> {
+        let progress =
+            self.conn(conn).handshake.on_token(env.settings, token, end).map_err(ConnectionError::Handshake)?;
+        if let HandshakeProgress::Ready(session) = progress {
+            self.ready(now, conn, if session.resp3 { 3 } else { 2 });
+        }
+        Ok(())
+    }
+
+    /// A handshake reply with attributes in front was gathered to a frame: its values go to the handshake.
+    fn replay<'rx>(
+        &mut self,
+        now: Instant,
+        conn: u32,
+        env: &Env<'_>,
+        frame: &Frame<'_>,
+    ) -> Result<Step<'rx>, ConnectionError> {
+        let mut rest = frame.raw();
+        self.conn(conn).tokens = token_state(Sink::Handshake);
+        loop {
+            let pulled = self.pull(conn, Sink::Handshake, rest).map_err(ConnectionError::Protocol)?;
+            let Some(token) = pulled.token else { return Ok(Step::Again) };
+            if !pulled.aside {
+                self.handshake_token(now, conn, env, &token, pulled.end)?;
+            }
+            rest = rest.get(pulled.consumed..).unwrap_or_default();
+        }
+    }
+
+    /// The last handshake reply is in.
+    fn ready(&mut self, now: Instant, conn: u32, proto: u8) {
+        let shutting_down = self.s.shutting_down;
+        let seed = self.conn(conn).node.is_none();
+        let entry = self.conn(conn);
+        entry.state = if shutting_down { ConnState::Draining } else { ConnState::Ready };
+        entry.proto = proto;
+        entry.ready_since = now;
+        // All that was handed out so far was answered, so it was written.
+        entry.handed = entry.written;
+        if seed {
+            entry.wants.set(Bits::MY_ID);
+        }
+        self.raise(conn, Bits::READY);
+        self.ask_when_ready(conn);
+        self.drive_refresh(now);
+    }
+
+    /// A subscribe command was carried out: its fence is being answered.
+    fn confirm(&mut self, now: Instant, conn: u32, head: u32) {
+        self.answered(now, conn);
+        if self.peek(head).kind == Kind::User {
+            self.entry(head).conn = conn;
+            self.queue_event(head);
+        } else {
+            self.release_entry(head);
+        }
+    }
+
+    fn discard_done(&mut self, now: Instant, conn: u32) {
+        let Some(head) = self.conn(conn).in_flight.front() else { return };
+        if self.conn_entry_asking(head) {
+            return;
+        }
+        let entry = self.entry(head);
+        entry.replies_left = entry.replies_left.saturating_sub(1);
+        if entry.replies_left > 0 {
+            return;
+        }
+        self.answered(now, conn);
+        self.release_entry(head);
+    }
+
+    /// Takes note of ASKING's own reply; says whether this was it.
+    pub(crate) fn conn_entry_asking(&mut self, head: u32) -> bool {
+        core::mem::take(&mut self.entry(head).asking)
+    }
+
+    /// One token of a reply that the caller reads as it comes.
+    fn stream_token<'rx>(
+        &mut self,
+        now: Instant,
+        conn: u32,
+        token: Token<'rx>,
+        end: bool,
+    ) -> Result<Step<'rx>, ConnectionError> {
+        let Some(head) = self.conn(conn).in_flight.front() else { return Err(ConnectionError::UnexpectedReply) };
+        let (id, flying) = (self.command_id(head), self.peek(head));
+        if flying.asking {
+            self.entry(head).asking = !end;
+            return Ok(Step::Again);
+        }
+        if flying.kind != Kind::User {
+            // Cancelled while its reply was being read: the rest is eaten.
+            if end {
+                self.discard_done(now, conn);
+            }
+            return Ok(Step::Again);
+        }
+        if let Token::Error(line) = token
+            && end
+            && !flying.started
+            && self.refusal(now, conn, head, line)?
+        {
+            return Ok(Step::Again);
+        }
+        if matches!(token, Token::TooDeep) {
+            self.entry(head).started = true;
+            self.tombstone(head, Outcome::ReplyLost, Reason::ReplyTooDeep);
+            if end {
+                self.discard_done(now, conn);
+            }
+            return Ok(Step::Again);
+        }
+        let entry = self.entry(head);
+        entry.started = true;
+        let mut last = false;
+        if end {
+            entry.replies_left = entry.replies_left.saturating_sub(1);
+            last = entry.replies_left == 0;
+        }
+        let tag = entry.spec.tag;
+        if last {
+            self.answered(now, conn);
+            self.free(head);
+        }
+        Ok(Step::Output(Output::Token { id, tag, token, last }))
+    }
+}
+
+/// How the reply of the command at the head of the FIFO is read.
+fn head_mode(head: &Entry, informant: bool) -> Mode {
+    match head.kind {
+        Kind::User if head.spec.streamed && !head.asking => Mode::Tokens(Sink::Stream),
+        Kind::User | Kind::MyId => Mode::Frame,
+        Kind::Refresh if informant => Mode::Tokens(Sink::Topology),
+        // Asked again elsewhere meanwhile.
+        Kind::Refresh | Kind::Tombstone | Kind::Fence | Kind::Probe => Mode::Tokens(Sink::Discard),
+    }
+}
+
+fn token_state(sink: Sink) -> TokenState {
+    match sink {
+        Sink::Handshake | Sink::Topology => TokenState::new().with_whole(topology::WHOLE),
+        Sink::Stream | Sink::Discard | Sink::DiscardPush => TokenState::new(),
+    }
+}
+
+/// Reads on to the end of the value or of the bytes, for nobody.
+fn last_token<'rx>(reader: &mut TokenReader<'_, 'rx>) -> Result<Option<Token<'rx>>, RespError> {
+    let mut last = None;
+    while let Some(token) = reader.next()? {
+        last = Some(token);
+        if reader.at_boundary() {
+            break;
+        }
+    }
+    Ok(last)
+}
+
+/// Whether an array is a message or a confirmation of RESP2.
+fn is_message(frame: &Frame<'_>) -> bool {
+    let Some(kind) = frame.children().next().and_then(|first| first.bytes()) else { return false };
+    matches!(
+        kind,
+        b"message"
+            | b"pmessage"
+            | b"smessage"
+            | b"subscribe"
+            | b"psubscribe"
+            | b"ssubscribe"
+            | b"unsubscribe"
+            | b"punsubscribe"
+            | b"sunsubscribe"
+    )
+}
+
+fn close_reason(error: &ConnectionError) -> CloseReason {
+    match error {
+        ConnectionError::Protocol(_) => CloseReason::Protocol,
+        ConnectionError::UnexpectedReply => CloseReason::UnexpectedReply,
+        ConnectionError::Handshake(_) => CloseReason::Handshake,
+    }
+}

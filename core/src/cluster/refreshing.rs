@@ -1,0 +1,249 @@
+//! Keeping the map fresh: who is asked, what becomes of the answer, which connection belongs to which node.
+
+use crate::addr::NodeAddr;
+use crate::cluster::config::Env;
+use crate::cluster::conn::{Bits, ConnState, Purpose};
+use crate::cluster::engine::Engine;
+use crate::cluster::event::CloseReason;
+use crate::connection::ControlFrame;
+use crate::fmt::{debug, warning};
+use crate::ids::NodeId;
+use crate::pipeline::NONE;
+use crate::resp::{Status, Token};
+use crate::time::Instant;
+use crate::topology::{Ask, Context, MapMut, NodeIndex, Reader, Rejection, ReplyKind, Verdict};
+
+impl Engine<'_> {
+    /// The topology question to ask now.
+    pub(crate) fn refresh_kind(&self) -> ControlFrame {
+        match self.s.asked_kind {
+            ReplyKind::Nodes => ControlFrame::ClusterNodes,
+            _ => ControlFrame::ClusterSlots,
+        }
+    }
+
+    /// Asks for the topology if that is due: a connected node, or a seed if no node is left to ask.
+    pub(crate) fn drive_refresh(&mut self, now: Instant) {
+        if self.s.shutting_down {
+            return;
+        }
+        let [first, second] = &self.t.maps;
+        let [first_head, second_head] = &self.s.maps;
+        let map = if self.s.active { second.map(second_head) } else { first.map(first_head) };
+        let (by_node, conns) = (&*self.t.by_node, &*self.t.conns);
+        // A connection whose first reply waits for this very answer cannot give it.
+        let usable = |at: NodeIndex| {
+            let conn = by_node.get(at.index()).and_then(|conn| conns.get(*conn as usize));
+            conn.is_some_and(|conn| conn.state == ConnState::Ready && conn.stalled_until.is_none())
+        };
+        match self.s.refresh.poll(now, &mut self.s.rand, &map, usable) {
+            Some(Ask::Node(id)) => {
+                let conn = map.find(&id).and_then(|at| by_node.get(at.index()).copied());
+                self.choose_question(now);
+                self.ask(conn.unwrap_or(NONE));
+            }
+            Some(Ask::Seed) => {
+                self.choose_question(now);
+                self.dial_seed(now);
+            }
+            None => {}
+        }
+    }
+
+    fn choose_question(&mut self, now: Instant) {
+        let nodes = self.s.slots_refused || self.s.nodes_until.is_some_and(|until| now < until);
+        let built = cfg!(feature = "nodes-reply");
+        self.s.asked_kind = if nodes && built { ReplyKind::Nodes } else { ReplyKind::Slots };
+    }
+
+    /// The question goes out on this connection, at once or when it is ready.
+    fn ask(&mut self, conn: u32) {
+        self.s.refresh_conn = conn;
+        self.s.reader = None;
+        self.s.verdict = None;
+        if conn != NONE && self.conn(conn).state == ConnState::Ready {
+            self.conn(conn).wants.set(Bits::REFRESH);
+        }
+    }
+
+    /// A connection is ready: the question that waits for it goes out.
+    pub(crate) fn ask_when_ready(&mut self, conn: u32) {
+        if self.s.refresh_conn == conn && self.s.refresh.in_flight() {
+            self.conn(conn).wants.set(Bits::REFRESH);
+        }
+    }
+
+    /// Asks a seed, over a connection of its own that becomes its node's later.
+    fn dial_seed(&mut self, now: Instant) {
+        let mut conn = self.s.seed_conn;
+        if conn == NONE {
+            let Some(fresh) = self.take_conn(Purpose::Shared) else { return self.refresh_lost(now) };
+            conn = fresh;
+            self.s.seed_conn = conn;
+        }
+        self.ask(conn);
+        let next = self.s.next_seed;
+        let entry = self.conn(conn);
+        if entry.has_socket() || entry.state == ConnState::Waiting {
+            return;
+        }
+        entry.seed = Some(next);
+        entry.node = None;
+        self.wake_conn(now, conn);
+    }
+
+    /// The topology question under way will not be answered.
+    pub(crate) fn refresh_lost(&mut self, now: Instant) {
+        self.s.reader = None;
+        self.s.verdict = None;
+        self.s.refresh_conn = NONE;
+        self.s.refresh.failed(now);
+    }
+
+    /// One token of the topology reply.
+    pub(crate) fn topology_token(&mut self, conn: u32, env: &Env<'_>, token: &Token<'_>) {
+        if self.s.verdict.is_some() || self.s.refresh_conn != conn {
+            return;
+        }
+        let kind = self.s.asked_kind;
+        let [first, second] = &mut self.t.maps;
+        let [first_head, second_head] = &mut self.s.maps;
+        let (serving, mut staging) = if self.s.active {
+            (second.map(second_head), MapMut::new(first_head, first.reborrow()))
+        } else {
+            (first.map(first_head), MapMut::new(second_head, second.reborrow()))
+        };
+        let entry = self.t.conns.get(conn as usize);
+        let known = entry.and_then(|entry| entry.node).and_then(|id| serving.find(&id)).and_then(|at| serving.addr(at));
+        let answered_by = known.or_else(|| seed_addr(env, entry.and_then(|entry| entry.seed)));
+        let reader = self.s.reader.get_or_insert_with(|| Reader::new(kind));
+        let Some(answered_by) = answered_by else {
+            self.s.verdict = Some(Err(Rejection::Malformed("nobody knows where the node is")));
+            return;
+        };
+        match reader.token(token, &Context::new(answered_by), &mut staging) {
+            Ok(Status::Incomplete) => {}
+            Ok(Status::Complete(())) => self.s.verdict = Some(Ok(())),
+            Err(rejection) => self.s.verdict = Some(Err(rejection)),
+        }
+    }
+
+    /// The topology reply ended.
+    pub(crate) fn topology_done(&mut self, now: Instant, conn: u32) {
+        let early = Err(Rejection::Malformed("the reply ended early"));
+        let verdict = if self.s.refresh_conn == conn { self.s.verdict.take().unwrap_or(early) } else { early };
+        let head = self.conn(conn).in_flight.front();
+        self.answered(now, conn);
+        if let Some(head) = head {
+            self.free(head);
+        }
+        if self.s.refresh_conn != conn {
+            // Another node was asked meanwhile.
+            return;
+        }
+        self.s.reader = None;
+        self.s.refresh_conn = NONE;
+        match verdict {
+            Ok(()) => self.judge(now, conn),
+            Err(rejection) => {
+                warning!("topology reply refused: {}", rejection.name());
+                if self.s.asked_kind == ReplyKind::Slots && matches!(rejection, Rejection::ServerError(_)) {
+                    // Renamed or denied: CLUSTER NODES tells the same.
+                    self.s.slots_refused = true;
+                }
+                self.s.last_rejection = Some(rejection);
+                self.s.refresh_event = true;
+                self.s.refresh.failed(now);
+            }
+        }
+        self.drive_refresh(now);
+    }
+
+    /// Takes a whole reply over unless it may be older than what is known.
+    fn judge(&mut self, now: Instant, conn: u32) {
+        let from = self.node_of(conn).unwrap_or(NodeId::from_bytes([0; 20]));
+        let [first, second] = &self.t.maps;
+        let [first_head, second_head] = &self.s.maps;
+        let (first, second) = (first.map(first_head), second.map(second_head));
+        let (current, candidate) = if self.s.active { (second, first) } else { (first, second) };
+        match self.s.freshness.judge(now, from, &current, &candidate) {
+            Verdict::Suspect => self.s.refresh.failed(now),
+            verdict => self.adopt(now, verdict == Verdict::Newer),
+        }
+    }
+
+    /// The staged map serves from here on.
+    fn adopt(&mut self, now: Instant, changed: bool) {
+        let [first, second] = &mut self.s.maps;
+        if self.s.active {
+            first.follow(second)
+        } else {
+            second.follow(first)
+        }
+        self.s.active = !self.s.active;
+        self.s.map_event |= changed;
+        self.s.refreshes = self.s.refreshes.wrapping_add(1);
+        self.s.last_rejection = None;
+        self.s.refresh.succeeded(now);
+        debug!("new slot map: {} nodes, version {}", self.map().node_count(), self.map().version());
+        self.rebind(now);
+        self.unpark(now, true);
+        self.wake_stalled(now);
+    }
+
+    /// Ties connections to the nodes of the new map; those of nodes that are gone retire.
+    fn rebind(&mut self, now: Instant) {
+        self.t.by_node.fill(NONE);
+        for conn in 0..self.count() {
+            let entry = self.conn(conn);
+            let (Some(id), hint) = (entry.node, entry.hint) else { continue };
+            if entry.state == ConnState::Free {
+                continue;
+            }
+            let at = self.find_node(&id, hint);
+            let entry = self.conn(conn);
+            entry.hint = at;
+            let shared = entry.purpose == Purpose::Shared && entry.state != ConnState::Draining;
+            if shared
+                && let Some(at) = at
+                && let Some(place) = self.t.by_node.get_mut(at.index())
+                && *place == NONE
+            {
+                *place = conn;
+                if self.s.seed_conn == conn {
+                    self.s.seed_conn = NONE;
+                }
+            }
+        }
+        for conn in 0..self.count() {
+            let entry = self.conn(conn);
+            let live = entry.state != ConnState::Free && entry.node.is_some();
+            let gone = entry.hint.is_none() && self.s.seed_conn != conn;
+            if live && gone {
+                self.retire(now, conn, CloseReason::Retired);
+            }
+        }
+    }
+
+    /// A seed's node is known now: its connection becomes that node's, unless that has one.
+    pub(crate) fn bind_seed(&mut self, now: Instant, conn: u32) {
+        let Some(id) = self.node_of(conn) else { return };
+        let Some(at) = self.find_node(&id, None) else { return };
+        match self.t.by_node.get_mut(at.index()) {
+            Some(place) if *place == NONE => {
+                *place = conn;
+                self.conn(conn).hint = Some(at);
+                if self.s.seed_conn == conn {
+                    self.s.seed_conn = NONE;
+                }
+            }
+            _ => self.retire(now, conn, CloseReason::Retired),
+        }
+    }
+}
+
+/// The seed of that number, counted round.
+pub(crate) fn seed_addr<'e>(env: &Env<'e>, seed: Option<u16>) -> Option<NodeAddr<'e>> {
+    let at = usize::from(seed?).checked_rem(env.seeds.len())?;
+    env.seeds.get(at).copied()
+}

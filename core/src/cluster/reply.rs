@@ -1,0 +1,402 @@
+//! Whole replies: the redirects and refusals among them are dealt with, the others are handed out.
+
+use crate::cluster::conn::Bits;
+use crate::cluster::engine::Engine;
+use crate::cluster::event::{ConnectionError, Output};
+use crate::cluster::hold::Hold;
+use crate::cluster::input::Step;
+use crate::ids::NodeId;
+use crate::pipeline::{Budget, Decision, Entry, Failure, GroupRetry, Kind, Outcome, Place, Reason, decide};
+use crate::resp::Frame;
+use crate::server_error::{RedirectTarget, ServerError};
+use crate::time::{Duration, Instant};
+use crate::topology::{Node, NodeIndex, Reason as Why};
+
+/// How long a reply is kept unread while a topology reply is awaited that shows whether its redirect is true.
+const STALL: Duration = Duration::from_secs(1);
+/// How long after an ASK to a node without slots the topology is read from CLUSTER NODES, which lists such nodes.
+const NODES_FOR: Duration = Duration::from_secs(60);
+
+impl Engine<'_> {
+    /// A whole reply to the command at the head of the FIFO.
+    pub(crate) fn reply<'rx>(
+        &mut self,
+        now: Instant,
+        conn: u32,
+        frame: &Frame<'rx>,
+    ) -> Result<Step<'rx>, ConnectionError> {
+        let Some(head) = self.conn(conn).in_flight.front() else { return Err(ConnectionError::UnexpectedReply) };
+        if self.conn_entry_asking(head) {
+            return Ok(Step::Again);
+        }
+        let flying = self.peek(head);
+        match flying.kind {
+            Kind::User => {}
+            Kind::MyId => {
+                self.answered(now, conn);
+                self.free(head);
+                self.seed_identified(now, conn, frame);
+                return Ok(Step::Again);
+            }
+            _ => {
+                self.end_own_reply(now, conn, head);
+                return Ok(Step::Again);
+            }
+        }
+        if flying.spec.replies > 1 {
+            return self.group_reply(now, conn, head, frame);
+        }
+        if let Some(line) = frame.error()
+            && self.refusal(now, conn, head, line)?
+        {
+            return Ok(Step::Again);
+        }
+        if frame.too_deep() {
+            self.answered(now, conn);
+            let node = self.node_of(conn);
+            self.fail_at(head, Failure { outcome: Outcome::ReplyLost, reason: Reason::ReplyTooDeep, node });
+            return Ok(Step::Again);
+        }
+        Ok(self.hand_out(now, conn, head, frame))
+    }
+
+    /// A reply to a tombstone or one of the engine's own frames.
+    fn end_own_reply(&mut self, now: Instant, conn: u32, head: u32) {
+        let entry = self.entry(head);
+        entry.replies_left = entry.replies_left.saturating_sub(1);
+        if entry.replies_left == 0 {
+            self.answered(now, conn);
+            self.release_entry(head);
+        }
+    }
+
+    fn hand_out<'rx>(&mut self, now: Instant, conn: u32, head: u32, frame: &Frame<'rx>) -> Step<'rx> {
+        let id = self.command_id(head);
+        let entry = self.entry(head);
+        let part = entry.spec.replies.saturating_sub(entry.replies_left);
+        entry.replies_left = entry.replies_left.saturating_sub(1);
+        let last = entry.replies_left == 0;
+        let (tag, resent) = (entry.spec.tag, entry.hops > 0 || entry.attempts > 0);
+        if last {
+            self.answered(now, conn);
+            self.free(head);
+        }
+        Step::Output(Output::Reply { id, tag, frame: *frame, part, last, resent })
+    }
+
+    /// Takes the head of the FIFO off for good.
+    pub(crate) fn answered(&mut self, now: Instant, conn: u32) {
+        self.take_head(conn);
+        self.settle(now, conn);
+    }
+
+    /// Takes the head of the FIFO off: it was answered, or will be asked again elsewhere.
+    fn take_head(&mut self, conn: u32) {
+        let commands = &mut *self.t.commands;
+        let Some(entry) = self.t.conns.get_mut(conn as usize) else { return };
+        if let Some(index) = entry.in_flight.pop_front(commands)
+            && let Some(done) = commands.get_mut(index as usize)
+        {
+            done.place = Place::Done;
+        }
+        entry.answered = entry.answered.wrapping_add(1);
+    }
+
+    /// Ends the connection's hold if that was the last answer it waited for. A command that was refused must have been
+    /// routed anew before, or the ones that were held back for it would overtake it.
+    fn settle(&mut self, now: Instant, conn: u32) {
+        let entry = self.conn(conn);
+        if entry.hold.over(entry.answered) {
+            self.drop_hold(conn);
+            self.release_held(now);
+        }
+    }
+
+    // ---- groups ----
+
+    /// A reply inside a MULTI ... EXEC group. Only EXEC's ends it; a redirect anywhere moves the whole group, of which
+    /// nothing ran.
+    fn group_reply<'rx>(
+        &mut self,
+        now: Instant,
+        conn: u32,
+        head: u32,
+        frame: &Frame<'rx>,
+    ) -> Result<Step<'rx>, ConnectionError> {
+        let flying = self.peek(head);
+        let last = flying.replies_left == 1;
+        let retry = match frame.error() {
+            Some(line) => self.group_retry(now, conn, &flying, line),
+            None => None,
+        };
+        if retry.is_some() && flying.group_retry.is_none() {
+            self.entry(head).group_retry = retry;
+        }
+        if !last {
+            let refused = frame.is_error() && self.peek(head).group_retry.is_none();
+            if refused {
+                return Ok(self.hand_out(now, conn, head, frame));
+            }
+            self.entry(head).replies_left = flying.replies_left.saturating_sub(1);
+            return Ok(Step::Again);
+        }
+        // With a refusal at queue time EXEC answers EXECABORT; without one, its own error may be the redirect.
+        match self.peek(head).group_retry {
+            Some(retry) if frame.is_error() => {
+                self.take_head(conn);
+                let entry = self.entry(head);
+                match retry {
+                    GroupRetry::Moved => {
+                        entry.hops = entry.hops.saturating_add(1);
+                        entry.ask = None;
+                        self.route(now, head);
+                    }
+                    GroupRetry::Ask(node) => {
+                        entry.hops = entry.hops.saturating_add(1);
+                        entry.ask = Some(node);
+                        self.route(now, head);
+                    }
+                    GroupRetry::Later => {
+                        entry.attempts = entry.attempts.saturating_add(1);
+                        entry.ask = None;
+                        self.park_refused(now, head);
+                    }
+                }
+                self.settle(now, conn);
+                Ok(Step::Again)
+            }
+            _ => Ok(self.hand_out(now, conn, head, frame)),
+        }
+    }
+
+    fn group_retry(&mut self, now: Instant, conn: u32, flying: &Entry, line: &[u8]) -> Option<GroupRetry> {
+        let error = ServerError::parse(line);
+        match decide(&error, &flying.spec, self.budget(flying), self.s.config.follow_redirects) {
+            Decision::Deliver { refresh } => {
+                self.refresh_if(now, refresh);
+                None
+            }
+            Decision::Moved(target) => {
+                let slot = flying.spec.target.slot()?;
+                match self.resolve(now, conn, target, false) {
+                    Some(node) => {
+                        self.patch(now, conn, slot, node);
+                        Some(GroupRetry::Moved)
+                    }
+                    None => Some(GroupRetry::Later),
+                }
+            }
+            Decision::Ask(target) => match self.resolve(now, conn, target, true) {
+                Some(node) => Some(self.map().node(node).map_or(GroupRetry::Later, |n| GroupRetry::Ask(n.id()))),
+                None => Some(GroupRetry::Later),
+            },
+            Decision::Later { refresh } => {
+                self.refresh_if(now, refresh);
+                Some(GroupRetry::Later)
+            }
+        }
+    }
+
+    // ---- refusals ----
+
+    fn budget(&self, entry: &Entry) -> Budget {
+        Budget {
+            hops: entry.hops,
+            max_hops: self.s.config.max_hops,
+            attempts: entry.attempts,
+            max_attempts: self.s.config.max_attempts,
+        }
+    }
+
+    pub(crate) fn refresh_if(&mut self, now: Instant, wanted: bool) {
+        if wanted {
+            self.s.refresh.request(now, Why::Error);
+            self.drive_refresh(now);
+        }
+    }
+
+    /// An error reply to the head of the FIFO. Says whether the engine dealt with it, so that it is not handed out.
+    pub(crate) fn refusal(&mut self, now: Instant, conn: u32, head: u32, line: &[u8]) -> Result<bool, ConnectionError> {
+        let error = ServerError::parse(line);
+        let flying = self.peek(head);
+        match decide(&error, &flying.spec, self.budget(&flying), self.s.config.follow_redirects) {
+            Decision::Deliver { refresh } => {
+                self.refresh_if(now, refresh);
+                Ok(false)
+            }
+            Decision::Later { refresh } => {
+                self.refresh_if(now, refresh);
+                self.take_head(conn);
+                let entry = self.entry(head);
+                entry.attempts = entry.attempts.saturating_add(1);
+                entry.ask = None;
+                self.park_refused(now, head);
+                self.settle(now, conn);
+                Ok(true)
+            }
+            Decision::Moved(target) => {
+                let Some(slot) = flying.spec.target.slot() else { return Ok(false) };
+                if flying.spec.script_like {
+                    return Ok(self.script_moved(now, conn, head, slot));
+                }
+                let node = self.resolve(now, conn, target, false);
+                if let Some(node) = node {
+                    self.patch(now, conn, slot, node);
+                }
+                self.take_head(conn);
+                let entry = self.entry(head);
+                entry.hops = entry.hops.saturating_add(1);
+                entry.ask = None;
+                match node {
+                    Some(_) => self.route(now, head),
+                    None => self.park_refused(now, head),
+                }
+                self.settle(now, conn);
+                Ok(true)
+            }
+            // A script can say ASK as well as a server can, and no topology reply of the answering node can be had
+            // ahead of this one: the caller gets it.
+            Decision::Ask(_) if flying.spec.script_like => Ok(false),
+            Decision::Ask(target) => {
+                let node = self.resolve(now, conn, target, true);
+                let id = node.and_then(|node| self.map().node(node).map(Node::id));
+                self.take_head(conn);
+                let entry = self.entry(head);
+                entry.hops = entry.hops.saturating_add(1);
+                entry.ask = id;
+                match id {
+                    Some(_) => self.route(now, head),
+                    None => self.park_refused(now, head),
+                }
+                self.settle(now, conn);
+                Ok(true)
+            }
+        }
+    }
+
+    /// The node a redirect names, if a topology reply has named it before. Else one is asked for that lists every
+    /// node, and the command waits.
+    fn resolve(&mut self, now: Instant, conn: u32, target: RedirectTarget<'_>, ask: bool) -> Option<NodeIndex> {
+        let own = self.node_of(conn);
+        let map = self.map();
+        let found = match target {
+            RedirectTarget::Addr(addr) => map.find_addr(addr.host(), addr.port()),
+            RedirectTarget::SameHost { port } => {
+                let at = own.and_then(|id| map.find(&id));
+                let host = at.and_then(|at| map.addr(at)).map(|addr| addr.host());
+                host.and_then(|host| map.find_addr(host, port))
+            }
+            RedirectTarget::Unknown => None,
+        };
+        if found.is_none() || ask {
+            // Nodes that own no slots are in CLUSTER NODES alone.
+            let slotless = found.is_none_or(|at| map.ranges().all(|(_, owner)| owner != at));
+            if slotless {
+                self.s.nodes_until = Some(now + NODES_FOR);
+            }
+        }
+        if found.is_none() {
+            self.s.refresh.request(now, Why::Redirect(None));
+            self.drive_refresh(now);
+        }
+        found
+    }
+
+    /// Notes a slot's new owner. Unsent commands of the slot, and new ones, wait for those still in flight.
+    fn patch(&mut self, now: Instant, conn: u32, slot: crate::slot::Slot, node: NodeIndex) {
+        let id = self.map().node(node).map(Node::id);
+        self.s.refresh.request(now, Why::Redirect(id));
+        if let Some(id) = id {
+            self.s.freshness.note_moved(now, slot, id);
+        }
+        if self.map().owner(slot) == crate::topology::Owner::Node(node) {
+            self.drive_refresh(now);
+            return;
+        }
+        let _ = crate::topology::moved(&mut self.map_mut(), slot, node);
+        self.s.map_event = true;
+        let entry = self.conn(conn);
+        if entry.in_flight.len() > 1 {
+            let before = entry.hold;
+            entry.hold = before.and(slot, entry.sent);
+            if before == Hold::None {
+                self.s.holds = self.s.holds.saturating_add(1);
+            }
+        }
+        if !self.conn(conn).queue.is_empty() {
+            self.hold_queued(conn, slot);
+            if self.conn(conn).hold == Hold::None {
+                self.release_held(now);
+            }
+        }
+        self.drive_refresh(now);
+    }
+
+    /// MOVED as the answer of a command that runs a script, which can say so by itself: true only if a topology reply
+    /// shows another owner. The reply stays unread meanwhile. Says whether the engine has dealt with it.
+    fn script_moved(&mut self, now: Instant, conn: u32, head: u32, slot: crate::slot::Slot) -> bool {
+        let own = self.node_of(conn);
+        let owner = match self.map().owner(slot) {
+            crate::topology::Owner::Node(at) => self.map().node(at).map(Node::id),
+            _ => None,
+        };
+        if owner.is_some() && owner != own {
+            self.conn(conn).stall_spent = false;
+            self.take_head(conn);
+            let entry = self.entry(head);
+            entry.hops = entry.hops.saturating_add(1);
+            entry.ask = None;
+            self.route(now, head);
+            self.settle(now, conn);
+            return true;
+        }
+        let taken = self.s.refreshes;
+        let entry = self.conn(conn);
+        if core::mem::take(&mut entry.stall_spent) {
+            return false;
+        }
+        entry.stalled_until = Some(now + STALL);
+        entry.stalled_at = taken;
+        self.s.refresh.request(now, Why::Redirect(None));
+        self.drive_refresh(now);
+        true
+    }
+
+    /// Whether a stalled reply can be read now: a topology reply came, or none did in time.
+    pub(crate) fn stall_over(&mut self, now: Instant, conn: u32) -> bool {
+        let taken = self.s.refreshes;
+        let entry = self.conn(conn);
+        let Some(until) = entry.stalled_until else { return true };
+        let over = now >= until || entry.stalled_at != taken;
+        if over {
+            entry.stalled_until = None;
+            entry.stall_spent = true;
+        }
+        over
+    }
+
+    /// Wakes connections whose first reply waited for a topology reply.
+    pub(crate) fn wake_stalled(&mut self, now: Instant) {
+        for conn in 0..self.count() {
+            if self.conn(conn).stalled_until.is_some() && self.stall_over(now, conn) {
+                self.raise(conn, Bits::INPUT);
+            }
+        }
+    }
+
+    fn seed_identified(&mut self, now: Instant, conn: u32, frame: &Frame<'_>) {
+        let Some(id) = frame.bytes().and_then(NodeId::parse) else { return };
+        self.conn(conn).node = Some(id);
+        self.bind_seed(now, conn);
+    }
+
+    /// Ends a command in flight for its caller; its place in the FIFO stays, to eat the reply.
+    pub(crate) fn tombstone(&mut self, index: u32, outcome: Outcome, reason: Reason) {
+        let node = self.node_of(self.peek(index).conn);
+        let entry = self.entry(index);
+        debug_assert!(entry.place == Place::InFlight && entry.kind == Kind::User);
+        entry.kind = Kind::Tombstone;
+        entry.failure = Some(Failure { outcome, reason, node });
+        self.queue_event(index);
+    }
+}

@@ -1,0 +1,254 @@
+//! Which connection a command goes to.
+
+use crate::cluster::config::ReadFrom;
+use crate::cluster::conn::{Bits, ConnState, Purpose};
+use crate::cluster::engine::Engine;
+use crate::command::{Access, CommandSpec, Target};
+use crate::pipeline::{NONE, Outcome, Place, Reason};
+use crate::slot::Slot;
+use crate::time::{Duration, Instant};
+use crate::topology::{Map, NodeIndex, Owner, Reason as Why, Role};
+
+/// Where a command goes now.
+enum Dest {
+    Node(NodeIndex),
+    /// Wait for a map change, and until the instant at most.
+    Wait(Option<Instant>),
+    Fail(Reason),
+}
+
+/// How long a command waits before it looks for a free connection entry again.
+const NO_ROOM_DELAY: Duration = Duration::from_millis(20);
+
+impl Engine<'_> {
+    /// Puts a command that is on no list where it belongs now.
+    pub(crate) fn route(&mut self, now: Instant, index: u32) {
+        let entry = self.peek(index);
+        if let Target::Slot(slot) = entry.spec.target
+            && entry.hops == 0
+            && entry.attempts == 0
+            && self.held_back(slot)
+        {
+            self.entry(index).place = Place::Parked;
+            self.entry(index).held = true;
+            self.s.held.push_back(self.t.commands, index);
+            return;
+        }
+        match self.destination(now, &entry.spec, entry.ask) {
+            Dest::Node(node) => self.enqueue_at(now, index, node),
+            Dest::Wait(until) => self.park(index, until),
+            Dest::Fail(reason) => self.fail(index, Outcome::NotSent, reason),
+        }
+    }
+
+    /// Whether new commands of the slot wait for older ones at a node the slot left.
+    fn held_back(&self, slot: Slot) -> bool {
+        self.s.holds > 0 && self.t.conns.iter().any(|conn| conn.hold.blocks(slot))
+    }
+
+    fn destination(&mut self, now: Instant, spec: &CommandSpec, ask: Option<crate::ids::NodeId>) -> Dest {
+        if let Some(target) = ask.and_then(|id| self.find_node(&id, None)) {
+            return Dest::Node(target);
+        }
+        if self.map().is_empty() {
+            self.s.refresh.request(now, Why::Start);
+            return Dest::Wait(None);
+        }
+        match spec.target {
+            Target::Slot(slot) => self.slot_destination(now, slot, spec),
+            Target::Node(id) => match self.find_node(&id, None) {
+                Some(node) => Dest::Node(node),
+                None => Dest::Fail(Reason::UnknownNode),
+            },
+            Target::AnyNode => self.any_node(false),
+            Target::AnyPrimary => self.any_node(true),
+        }
+    }
+
+    fn slot_destination(&mut self, now: Instant, slot: Slot, spec: &CommandSpec) -> Dest {
+        match self.map().owner(slot) {
+            Owner::Node(primary) => {
+                let reads = spec.access == Access::Read && !spec.subscribe;
+                let turn = self.s.turn;
+                let replica =
+                    if reads { pick_reader(self.s.config.read_from, &self.map(), primary, turn) } else { None };
+                if replica.is_some() {
+                    self.s.turn = turn.wrapping_add(1);
+                }
+                Dest::Node(replica.unwrap_or(primary))
+            }
+            Owner::Uncovered => {
+                self.s.refresh.request(now, Why::Error);
+                Dest::Wait(Some(now + self.s.config.retry_delay.saturating_mul(16)))
+            }
+            Owner::Unknown => self.any_node(true),
+        }
+    }
+
+    /// A node in turn: one with an open connection if there is one.
+    fn any_node(&mut self, primary: bool) -> Dest {
+        let turn = self.s.turn;
+        self.s.turn = turn.wrapping_add(1);
+        let map = self.map();
+        let count = u32::try_from(map.node_count()).unwrap_or(u32::MAX);
+        let fits = |node: &NodeIndex| {
+            map.node(*node).is_some_and(|n| n.is_routable() && (n.role() == Role::Primary || !primary))
+        };
+        let open = |node: &NodeIndex| {
+            let conn = self.t.by_node.get(node.index()).copied().unwrap_or(NONE);
+            self.t.conns.get(conn as usize).is_some_and(|c| c.state == ConnState::Ready)
+        };
+        let Some(start) = turn.checked_rem(count) else { return Dest::Wait(None) };
+        let skip = start as usize;
+        let in_turn = || {
+            let rest = map.nodes().skip(skip).map(|(at, _)| at);
+            rest.chain(map.nodes().take(skip).map(|(at, _)| at))
+        };
+        let found = in_turn().find(|n| fits(n) && open(n)).or_else(|| in_turn().find(&fits));
+        found.map_or(Dest::Wait(None), Dest::Node)
+    }
+
+    /// Puts a command at the end of the queue of a connection to that node, opening one if need be.
+    fn enqueue_at(&mut self, now: Instant, index: u32, node: NodeIndex) {
+        let spec = self.peek(index).spec;
+        let purpose = match (spec.blocking, spec.subscribe) {
+            (_, true) => Purpose::Subscriber,
+            (true, false) => Purpose::Lease,
+            (false, false) => Purpose::Shared,
+        };
+        let conn = match purpose {
+            Purpose::Shared => self.shared_conn(node),
+            _ => self.extra_conn(node, purpose),
+        };
+        let Some(conn) = conn else {
+            return self.park(index, Some(now + NO_ROOM_DELAY));
+        };
+        self.enqueue(now, index, conn);
+    }
+
+    pub(crate) fn enqueue(&mut self, now: Instant, index: u32, conn: u32) {
+        let entry = self.entry(index);
+        entry.place = Place::Queued;
+        entry.conn = conn;
+        entry.held = false;
+        entry.wake = None;
+        let commands = &mut *self.t.commands;
+        if let Some(entry) = self.t.conns.get_mut(conn as usize) {
+            entry.queue.push_back(commands, index);
+        }
+        self.wake_conn(now, conn);
+    }
+
+    /// Starts the dial of a connection without a socket, now or after its back-off.
+    pub(crate) fn wake_conn(&mut self, now: Instant, conn: u32) {
+        let entry = self.conn(conn);
+        if entry.state == ConnState::Idle {
+            entry.state = ConnState::Waiting;
+        }
+        if entry.state == ConnState::Waiting && entry.until <= now {
+            self.dial(now, conn);
+        }
+    }
+
+    pub(crate) fn dial(&mut self, now: Instant, conn: u32) {
+        let timeout = self.s.config.connect_timeout;
+        let entry = self.conn(conn);
+        entry.state = ConnState::Dialing;
+        entry.until = now + timeout;
+        self.raise(conn, Bits::DIAL);
+    }
+
+    fn shared_conn(&mut self, node: NodeIndex) -> Option<u32> {
+        let bound = self.t.by_node.get(node.index()).copied()?;
+        if bound != NONE {
+            return Some(bound);
+        }
+        let id = self.map().node(node)?.id();
+        let conn = self.take_conn(Purpose::Shared)?;
+        let entry = self.conn(conn);
+        entry.node = Some(id);
+        entry.hint = Some(node);
+        *self.t.by_node.get_mut(node.index())? = conn;
+        Some(conn)
+    }
+
+    /// A lease that is free, or the node's subscriber connection, or a new one within the bound.
+    fn extra_conn(&mut self, node: NodeIndex, purpose: Purpose) -> Option<u32> {
+        let id = self.map().node(node)?.id();
+        let mine = |conn: &crate::cluster::conn::ConnEntry| {
+            let usable = !matches!(conn.state, ConnState::Free | ConnState::Draining);
+            let free = purpose == Purpose::Subscriber || !conn.has_work();
+            conn.purpose == purpose && conn.node == Some(id) && usable && free
+        };
+        if let Some(found) = self.t.conns.iter().position(mine) {
+            return u32::try_from(found).ok();
+        }
+        if purpose == Purpose::Lease && self.s.leases >= self.s.config.max_leases {
+            return None;
+        }
+        let conn = self.take_conn(purpose)?;
+        let entry = self.conn(conn);
+        entry.node = Some(id);
+        entry.hint = Some(node);
+        Some(conn)
+    }
+
+    // ---- waiting ----
+
+    /// Parks a command until the map changes or the instant comes.
+    pub(crate) fn park(&mut self, index: u32, until: Option<Instant>) {
+        let entry = self.entry(index);
+        entry.place = Place::Parked;
+        entry.held = false;
+        entry.wake = until;
+        self.s.parked.push_back(self.t.commands, index);
+        self.note_wake(until);
+    }
+
+    /// Parks a refused command for a delay that doubles with its attempts.
+    pub(crate) fn park_refused(&mut self, now: Instant, index: u32) {
+        let attempts = self.peek(index).attempts;
+        let doubled = 1_u64.checked_shl(u32::from(attempts.min(4))).unwrap_or(16);
+        let most = self.s.config.retry_delay.saturating_mul(doubled);
+        let delay = self.s.config.retry_delay.saturating_add(self.s.rand.jitter(most));
+        self.park(index, Some(now + delay));
+    }
+
+    /// Routes parked commands again: all of them after a map change, else those whose time has come.
+    pub(crate) fn unpark(&mut self, now: Instant, all: bool) {
+        let mut list = core::mem::take(&mut self.s.parked);
+        while let Some(index) = list.pop_front(self.t.commands) {
+            let entry = self.peek(index);
+            // A refused command keeps its delay: the map alone does not make its slot ready.
+            let due = entry.wake.is_some_and(|wake| wake <= now) || (all && entry.attempts == 0);
+            if due {
+                self.entry(index).place = Place::Done;
+                self.route(now, index);
+            } else {
+                self.note_wake(entry.wake);
+                self.s.parked.push_back(self.t.commands, index);
+            }
+        }
+    }
+
+    /// Routes held commands again, in order, after a hold ended.
+    pub(crate) fn release_held(&mut self, now: Instant) {
+        let mut list = core::mem::take(&mut self.s.held);
+        while let Some(index) = list.pop_front(self.t.commands) {
+            self.entry(index).place = Place::Done;
+            self.route(now, index);
+        }
+    }
+}
+
+/// The replica, if any, that answers this read.
+fn pick_reader(policy: ReadFrom, map: &Map<'_>, primary: NodeIndex, turn: u32) -> Option<NodeIndex> {
+    let readable = || map.replicas(primary);
+    let count = u32::try_from(readable().count()).unwrap_or(u32::MAX);
+    let place = match policy {
+        ReadFrom::Primary => return None,
+        ReadFrom::PreferReplica => turn.checked_rem(count)?,
+        ReadFrom::Any => turn.checked_rem(count.saturating_add(1))?,
+    };
+    readable().nth(place as usize)
+}

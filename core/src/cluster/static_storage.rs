@@ -1,0 +1,122 @@
+//! An engine's tables as one value of fixed size.
+
+use crate::cluster::conn::ConnEntry;
+use crate::cluster::storage::{Shared, SharedMap, Storage, Tables};
+use crate::pipeline::{Entry, NONE};
+use crate::resp::Level;
+use crate::topology::{MapParts, Node, RangeEntry};
+
+/// Tables of fixed size, for a `static` or the stack of a `main` that never returns.
+///
+/// - `NODES`: nodes of the map, primaries and replicas (48 bytes each, twice).
+/// - `RANGES`: ranges of the map and gaps between them (4 bytes each, twice).
+/// - `HOSTS`: bytes of host names and addresses (twice).
+/// - `CONNS`: connections, at least one for each primary and one more for a seed.
+/// - `COMMANDS`: commands between submission and outcome, and two for the engine's own.
+/// - `LEVELS`: nesting levels of replies over all connections: `CONNS` times the depth wanted for each.
+#[derive(Debug)]
+pub struct StaticStorage<
+    const NODES: usize,
+    const RANGES: usize,
+    const HOSTS: usize,
+    const CONNS: usize,
+    const COMMANDS: usize,
+    const LEVELS: usize,
+> {
+    maps: [StaticMapTables<NODES, RANGES, HOSTS>; 2],
+    by_node: [u32; NODES],
+    conns: [ConnEntry; CONNS],
+    commands: [Entry; COMMANDS],
+    levels: [Level; LEVELS],
+}
+
+#[derive(Debug)]
+struct StaticMapTables<const NODES: usize, const RANGES: usize, const HOSTS: usize> {
+    nodes: [Node; NODES],
+    ranges: [RangeEntry; RANGES],
+    hosts: [u8; HOSTS],
+}
+
+impl<const NODES: usize, const RANGES: usize, const HOSTS: usize> StaticMapTables<NODES, RANGES, HOSTS> {
+    const EMPTY: Self = Self { nodes: [Node::EMPTY; NODES], ranges: [RangeEntry::EMPTY; RANGES], hosts: [0; HOSTS] };
+
+    fn parts(&mut self) -> MapParts<'_> {
+        MapParts { nodes: &mut self.nodes, ranges: &mut self.ranges, hosts: &mut self.hosts, dense: None }
+    }
+
+    fn shared(&self) -> SharedMap<'_> {
+        SharedMap { nodes: &self.nodes, ranges: &self.ranges, hosts: &self.hosts, dense: None }
+    }
+}
+
+impl<
+    const NODES: usize,
+    const RANGES: usize,
+    const HOSTS: usize,
+    const CONNS: usize,
+    const COMMANDS: usize,
+    const LEVELS: usize,
+> StaticStorage<NODES, RANGES, HOSTS, CONNS, COMMANDS, LEVELS>
+{
+    const DEPTH: usize = {
+        assert!(CONNS > 0 && LEVELS >= CONNS, "each connection needs at least one level");
+        LEVELS / CONNS
+    };
+
+    /// Empty tables.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            maps: [StaticMapTables::EMPTY; 2],
+            by_node: [NONE; NODES],
+            conns: [ConnEntry::EMPTY; CONNS],
+            commands: [Entry::EMPTY; COMMANDS],
+            levels: [Level::EMPTY; LEVELS],
+        }
+    }
+}
+
+impl<
+    const NODES: usize,
+    const RANGES: usize,
+    const HOSTS: usize,
+    const CONNS: usize,
+    const COMMANDS: usize,
+    const LEVELS: usize,
+> Default for StaticStorage<NODES, RANGES, HOSTS, CONNS, COMMANDS, LEVELS>
+{
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<
+    const NODES: usize,
+    const RANGES: usize,
+    const HOSTS: usize,
+    const CONNS: usize,
+    const COMMANDS: usize,
+    const LEVELS: usize,
+> Storage for StaticStorage<NODES, RANGES, HOSTS, CONNS, COMMANDS, LEVELS>
+{
+    fn tables(&mut self) -> Tables<'_> {
+        let [first, second] = &mut self.maps;
+        Tables {
+            maps: [first.parts(), second.parts()],
+            by_node: &mut self.by_node,
+            conns: &mut self.conns,
+            commands: &mut self.commands,
+            levels: &mut self.levels,
+            depth: Self::DEPTH,
+        }
+    }
+
+    fn shared(&self) -> Shared<'_> {
+        let [first, second] = &self.maps;
+        Shared { maps: [first.shared(), second.shared()], conns: &self.conns }
+    }
+
+    fn memory_used(&self) -> usize {
+        size_of::<Self>()
+    }
+}

@@ -1,0 +1,146 @@
+use super::*;
+
+const A: &str = "127.0.0.1:7001";
+const B: &str = "127.0.0.1:7002";
+
+fn cmd(tag: u64) -> String {
+    format!("cmd{tag}")
+}
+
+#[test]
+fn moved_changes_the_map_and_sends_again() {
+    let mut world = World::quiet();
+    let tag = world.set(5);
+    world.expect(A, &[&cmd(tag)]);
+    world.feed(A, "-MOVED 5 127.0.0.1:7002\r\n");
+    assert_eq!(world.take_out(), []);
+    let sent = world.sent[&world.at(B)].clone();
+    assert!(sent.contains(&cmd(tag)), "{sent:?}");
+    world.sent.get_mut(&world.at(B)).unwrap().clear();
+    let next = world.set(5);
+    let sent = world.sent[&world.at(B)].clone();
+    assert!(sent.contains(&cmd(next)), "the map was patched: {sent:?}");
+}
+
+#[test]
+fn a_redirect_to_another_slot_is_the_callers_reply() {
+    let mut world = World::ready();
+    let tag = world.set(5);
+    world.feed(A, "-MOVED 6 127.0.0.1:7002\r\n");
+    assert_eq!(world.take_out(), [reply(tag, "-MOVED 6 127.0.0.1:7002")]);
+}
+
+#[test]
+fn an_unknown_node_is_confirmed_before_it_is_dialled() {
+    let mut world = World::ready();
+    world.set(5);
+    world.feed(A, "-MOVED 5 6.6.6.6:6\r\n");
+    world.wait(Duration::from_secs(2));
+    assert!(!world.is_connected("6.6.6.6:6"));
+    assert!(world.dials.iter().all(|addr| !addr.starts_with("6.")), "{:?}", world.dials);
+    let asked = world.sent.values().flatten().any(|line| line == "CLUSTER NODES");
+    assert!(asked, "{:?}", world.sent);
+}
+
+#[test]
+fn ask_goes_with_asking_and_leaves_the_map() {
+    let mut world = World::quiet();
+    let tag = world.set(5);
+    world.feed(A, "-ASK 5 127.0.0.1:7002\r\n");
+    world.expect(B, &[&format!("ASKING+{}", cmd(tag))]);
+    world.feed(B, "+OK\r\n:1\r\n");
+    assert_eq!(world.take_out(), [reply(tag, ":1")]);
+    let next = world.set(5);
+    let sent = world.sent[&world.at(A)].clone();
+    assert!(sent.contains(&cmd(next)));
+}
+
+#[test]
+fn later_commands_of_a_moved_slot_wait_for_the_earlier_ones() {
+    let mut world = World::quiet();
+    let first = world.set(5);
+    let second = world.set(5);
+    world.feed(A, "-MOVED 5 127.0.0.1:7002\r\n");
+    // The second is still in flight at the old node, so the third must wait.
+    let third = world.set(5);
+    let other = world.set(9_000);
+    let sent: Vec<String> = world.sent[&world.at(B)].iter().filter(|line| line.starts_with("cmd")).cloned().collect();
+    assert_eq!(sent, [cmd(first), cmd(other)]);
+    world.feed(A, "-MOVED 5 127.0.0.1:7002\r\n");
+    let sent: Vec<String> = world.sent[&world.at(B)].iter().filter(|line| line.starts_with("cmd")).cloned().collect();
+    assert_eq!(sent, [cmd(first), cmd(other), cmd(second), cmd(third)]);
+}
+
+#[test]
+fn tryagain_is_tried_again_after_a_while() {
+    let mut world = World::quiet();
+    let tag = world.set(5);
+    world.expect(A, &[&cmd(tag)]);
+    world.feed(A, "-TRYAGAIN Multiple keys request during rehashing of slot\r\n");
+    assert_eq!(world.take_out(), []);
+    world.expect(A, &[]);
+    world.wait(Duration::from_millis(200));
+    world.expect(A, &[&cmd(tag)]);
+    world.feed(A, "+OK\r\n");
+    assert_eq!(world.take_out(), [reply(tag, "+OK")]);
+}
+
+#[test]
+fn redirects_come_to_an_end() {
+    let mut world = World::quiet_with(|config| config.max_hops = 3);
+    let tag = world.set(5);
+    for hop in 0..4 {
+        let (from, to) = if hop % 2 == 0 { (A, "7002") } else { (B, "7001") };
+        world.feed(from, &format!("-MOVED 5 127.0.0.1:{to}\r\n"));
+    }
+    assert_eq!(world.take_out(), [reply(tag, "-MOVED 5 127.0.0.1:7001")]);
+}
+
+#[test]
+fn redirects_are_handed_out_when_not_followed() {
+    let mut world = World::ready_with(|config| config.follow_redirects = false);
+    let tag = world.set(5);
+    world.feed(A, "-MOVED 5 127.0.0.1:7002\r\n");
+    assert_eq!(world.take_out(), [reply(tag, "-MOVED 5 127.0.0.1:7002")]);
+}
+
+#[test]
+fn a_scripts_moved_is_believed_only_with_the_maps_word() {
+    // The map says the same as before: the redirect is the script's own invention.
+    let mut world = World::ready();
+    let spec = CommandSpec { script_like: true, ..World::spec(5, Access::Write) };
+    let tag = world.submit(spec);
+    world.wait(Duration::from_secs(1));
+    world.expect(A, &[&cmd(tag)]);
+    world.feed(A, "-MOVED 5 127.0.0.1:7002\r\n");
+    assert_eq!(world.take_out(), [], "kept until the topology is known");
+    assert!(world.sent[&world.at(B)].contains(&"CLUSTER SLOTS".to_string()), "{:?}", world.sent);
+    world.feed(B, SLOTS);
+    assert_eq!(world.take_out(), [reply(tag, "-MOVED 5 127.0.0.1:7002")]);
+}
+
+#[test]
+fn a_scripts_moved_is_followed_when_the_map_agrees() {
+    let mut world = World::ready();
+    let spec = CommandSpec { script_like: true, ..World::spec(5, Access::Write) };
+    world.wait(Duration::from_secs(1));
+    let tag = world.submit(spec);
+    world.feed(A, "-MOVED 5 127.0.0.1:7002\r\n");
+    world.sent.get_mut(&world.at(B)).unwrap().clear();
+    world.feed(B, &SLOTS.replacen(":8191", ":4", 1).replacen(":8192", ":5", 1));
+    assert_eq!(world.take_out(), []);
+    let sent = world.sent[&world.at(B)].clone();
+    assert_eq!(sent, [cmd(tag)]);
+}
+
+#[test]
+fn a_group_moves_as_a_whole() {
+    let mut world = World::quiet();
+    let tag = world.submit(CommandSpec { replies: 3, ..World::spec(5, Access::Write) });
+    world.expect(A, &[&cmd(tag)]);
+    world.feed(A, "+OK\r\n-MOVED 5 127.0.0.1:7002\r\n-EXECABORT Transaction discarded because of previous errors.\r\n");
+    assert_eq!(world.take_out(), []);
+    assert!(world.sent[&world.at(B)].contains(&cmd(tag)));
+    world.feed(B, "+OK\r\n+QUEUED\r\n*1\r\n:1\r\n");
+    assert_eq!(world.take_out(), [reply(tag, "*1\r\n:1")]);
+}

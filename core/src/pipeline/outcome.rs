@@ -1,0 +1,132 @@
+//! How a command that got no reply ended, and why.
+
+use core::fmt;
+
+use crate::ids::NodeId;
+
+/// What is known about a command's execution when it ends without a reply handed to its caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Outcome {
+    /// The server refused it before running it. It may be sent again freely.
+    Rejected,
+    /// No byte of it reached a transport. It may be sent again freely.
+    NotSent,
+    /// Bytes of it left and no answer came: it ran once or not at all.
+    MaybeExecuted,
+    /// It ran; its answer was cut, too large or too deep.
+    ReplyLost,
+}
+
+impl Outcome {
+    /// The outcome in words, for error texts.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rejected => "rejected before execution",
+            Self::NotSent => "not sent",
+            Self::MaybeExecuted => "may have been executed",
+            Self::ReplyLost => "executed, reply lost",
+        }
+    }
+
+    /// The outcome as a word for machines.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rejected => "rejected",
+            Self::NotSent => "not_sent",
+            Self::MaybeExecuted => "maybe_executed",
+            Self::ReplyLost => "reply_lost",
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why a command ended without a reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Reason {
+    /// Its deadline passed.
+    TimedOut,
+    /// The connection it was on ended.
+    ConnectionLost,
+    /// No node owns its slot, and none appeared before the deadline.
+    SlotUncovered,
+    /// The node it was meant for is not in the map.
+    UnknownNode,
+    /// It was redirected more often than the configuration allows.
+    TooManyRedirects,
+    /// The engine is shutting down.
+    ShuttingDown,
+    /// The caller cancelled it.
+    Cancelled,
+    /// Its reply nests deeper than the limit.
+    ReplyTooDeep,
+    /// The stream broke inside its reply.
+    ReplyCut,
+}
+
+impl Reason {
+    /// The reason as a word for machines.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::TimedOut => "timed_out",
+            Self::ConnectionLost => "connection_lost",
+            Self::SlotUncovered => "slot_uncovered",
+            Self::UnknownNode => "unknown_node",
+            Self::TooManyRedirects => "too_many_redirects",
+            Self::ShuttingDown => "shutting_down",
+            Self::Cancelled => "cancelled",
+            Self::ReplyTooDeep => "reply_too_deep",
+            Self::ReplyCut => "reply_cut",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TimedOut => "the deadline passed",
+            Self::ConnectionLost => "the connection was lost",
+            Self::SlotUncovered => "no node owns the slot",
+            Self::UnknownNode => "the node is not part of the cluster",
+            Self::TooManyRedirects => "too many redirects",
+            Self::ShuttingDown => "the client is shutting down",
+            Self::Cancelled => "cancelled by the caller",
+            Self::ReplyTooDeep => "the reply nests too deeply",
+            Self::ReplyCut => "the reply was cut",
+        })
+    }
+}
+
+/// A command's end without a reply: what is known of its execution, why, and at which node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Failure {
+    /// Whether it ran.
+    pub outcome: Outcome,
+    /// Why there is no reply.
+    pub reason: Reason,
+    /// The node that had it last, if any had.
+    pub node: Option<NodeId>,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.outcome, self.reason)?;
+        match self.node {
+            Some(node) => write!(f, " (node {node})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl core::error::Error for Failure {}

@@ -1,0 +1,308 @@
+//! The blocking client.
+
+use std::time::Duration as StdDuration;
+
+use slotwise::cluster::{Config, ReadFrom};
+use slotwise::command::{CommandSpec, Target};
+use slotwise::ids::NodeId;
+use slotwise::resp::Args;
+use slotwise::time::Duration;
+use slotwise::topology::{Map, Owner, Rejection};
+
+use crate::batch::Batch;
+use crate::driver::{Counters, Driver, Reply, Work};
+use crate::error::Error;
+use crate::profile::Profile;
+use crate::results::Results;
+use crate::topology::Topology;
+use crate::url::Url;
+use crate::value::Value;
+use crate::work::BatchWork;
+
+/// Commands of one batch with the engine at a time; the others wait in the batch.
+const MAX_OPEN: usize = 65_536;
+
+/// How a client is set up; see [`Client::builder`].
+#[derive(Clone)]
+pub struct Builder {
+    pub(crate) profile: Profile,
+    pub(crate) config: Config,
+    connect_limit: StdDuration,
+}
+
+impl std::fmt::Debug for Builder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Builder")
+            .field("seeds", &self.profile.seeds)
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Builder {
+    /// A set-up for the cluster that a URL names.
+    #[must_use]
+    pub fn new(url: &Url) -> Self {
+        Self { profile: Profile::of(url), config: Config::new(seed()), connect_limit: StdDuration::from_secs(10) }
+    }
+
+    /// Time from submission to outcome of each command, retries included. 15 seconds unless set.
+    #[must_use]
+    pub fn command_timeout(mut self, limit: StdDuration) -> Self {
+        self.config.command_timeout = Duration::from(limit);
+        self
+    }
+
+    /// Time for each TCP connect, and for finding the cluster at the start (twice this).
+    #[must_use]
+    pub fn connect_timeout(mut self, limit: StdDuration) -> Self {
+        self.config.connect_timeout = Duration::from(limit);
+        self.connect_limit = limit * 2;
+        self
+    }
+
+    /// Where read-only commands go. To primaries unless set.
+    #[must_use]
+    pub fn read_from(mut self, policy: ReadFrom) -> Self {
+        self.config.read_from = policy;
+        self
+    }
+
+    /// Redirects are handed to the caller as errors instead of being followed.
+    #[must_use]
+    pub fn no_redirects(mut self) -> Self {
+        self.config.follow_redirects = false;
+        self
+    }
+
+    /// Speaks RESP2 even where RESP3 is known.
+    #[must_use]
+    pub fn resp2(mut self) -> Self {
+        self.profile.resp2 = true;
+        self
+    }
+
+    /// The name that CLIENT LIST shows.
+    #[must_use]
+    pub fn client_name(mut self, name: &str) -> Self {
+        self.profile.client_name = Some(name.to_owned());
+        self
+    }
+
+    /// Everything else: the engine's own configuration.
+    #[must_use]
+    pub fn config(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        change(&mut self.config);
+        self
+    }
+
+    /// Finds the cluster.
+    ///
+    /// # Errors
+    /// [`Error::NoCluster`] when no seed leads to one in time, [`Error::Settings`], [`Error::Io`].
+    pub fn connect(self) -> Result<Client, Error> {
+        self.profile.settings().check().map_err(Error::Settings)?;
+        let limit = self.connect_limit;
+        let mut client = Client { driver: Driver::new(self.profile, self.config)?, limit };
+        client.find_cluster()?;
+        Ok(client)
+    }
+}
+
+/// A client of one cluster: all nodes in parallel over one event loop, run by the calling thread.
+///
+/// ```no_run
+/// use slotwise_std::Client;
+///
+/// let mut client = Client::connect("redis://127.0.0.1:7000")?;
+/// client.command(&["SET", "greeting", "hello"])?;
+/// assert_eq!(client.command(&["GET", "greeting"])?.as_bytes(), Some(&b"hello"[..]));
+/// # Ok::<(), slotwise_std::Error>(())
+/// ```
+pub struct Client {
+    pub(crate) driver: Driver,
+    limit: StdDuration,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let map = self.map();
+        f.debug_struct("Client").field("nodes", &map.node_count()).field("map", &map.version()).finish_non_exhaustive()
+    }
+}
+
+/// No commands: the loop runs for the engine's own sake.
+struct Idle;
+
+impl Work for Idle {
+    fn encode(&mut self, _tag: u64, _out: &mut Vec<u8>) {}
+    fn reply(&mut self, _tag: u64, _reply: Reply<'_>) {}
+    fn failed(&mut self, _tag: u64, _failure: slotwise::pipeline::Failure) {}
+}
+
+impl Client {
+    /// Finds the cluster that a URL names, with the default set-up.
+    ///
+    /// # Errors
+    /// As [`Builder::connect`], and [`Error::Url`].
+    pub fn connect(url: &str) -> Result<Self, Error> {
+        Self::builder(url)?.connect()
+    }
+
+    /// A set-up to change before connecting.
+    ///
+    /// # Errors
+    /// [`Error::Url`].
+    pub fn builder(url: &str) -> Result<Builder, Error> {
+        Ok(Builder::new(&Url::parse(url)?))
+    }
+
+    fn find_cluster(&mut self) -> Result<(), Error> {
+        let until = std::time::Instant::now() + self.limit;
+        let now = self.driver.now();
+        self.driver.cluster.connect(now);
+        while self.map().is_empty() {
+            let left = until.saturating_duration_since(std::time::Instant::now());
+            if left.is_zero() || self.is_hopeless() {
+                return Err(self.no_cluster());
+            }
+            self.driver.turn(&mut Idle, Some(left))?;
+        }
+        Ok(())
+    }
+
+    /// Whether waiting longer is not likely to help: every seed has failed twice, or was met and has no cluster.
+    fn is_hopeless(&self) -> bool {
+        let seeds = self.driver.profile.seeds.len() as u64;
+        let no_cluster = self.driver.cluster.last_rejection() == Some(Rejection::NoCluster);
+        self.driver.counters.closed >= 2 * seeds || (no_cluster && seeds == 1)
+    }
+
+    fn no_cluster(&self) -> Error {
+        Error::NoCluster {
+            last: self.driver.last_close().cloned(),
+            rejected: self.driver.cluster.last_rejection().map(|rejection| rejection.to_string()),
+        }
+    }
+
+    /// The slot map as it is known now.
+    #[must_use]
+    pub fn map(&self) -> Map<'_> {
+        self.driver.cluster.map()
+    }
+
+    /// What the event loop did so far.
+    #[must_use]
+    pub const fn counters(&self) -> Counters {
+        self.driver.counters
+    }
+
+    /// A copy of the slot map, freshly asked for.
+    ///
+    /// # Errors
+    /// [`Error::NoCluster`] when no node answers in time.
+    pub fn topology(&mut self) -> Result<Topology, Error> {
+        let before = self.driver.cluster.refreshes();
+        let until = std::time::Instant::now() + self.limit;
+        let now = self.driver.now();
+        self.driver.cluster.refresh(now);
+        while self.driver.cluster.refreshes() == before {
+            let left = until.saturating_duration_since(std::time::Instant::now());
+            if left.is_zero() {
+                return Err(self.no_cluster());
+            }
+            self.driver.turn(&mut Idle, Some(left))?;
+        }
+        Ok(Topology::of(&self.map()))
+    }
+
+    /// Runs one command and waits for its reply.
+    ///
+    /// # Errors
+    /// The server's error reply, or why no reply came and whether the command ran.
+    pub fn command<A: Args + ?Sized>(&mut self, args: &A) -> Result<Value, Error> {
+        let mut batch = Batch::new();
+        batch.push(args);
+        self.run(&batch)?.value(0)
+    }
+
+    /// Runs one command at a place of the caller's choice.
+    ///
+    /// # Errors
+    /// As [`Client::command`].
+    pub fn command_to<A: Args + ?Sized>(&mut self, target: Target, args: &A) -> Result<Value, Error> {
+        let mut batch = Batch::new();
+        batch.push_to(target, args);
+        self.run(&batch)?.value(0)
+    }
+
+    /// Runs a batch: every command reaches its node in one go, redirects are followed, results come in submission
+    /// order.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the event loop itself fails. What happens to single commands is in the results.
+    pub fn run(&mut self, batch: &Batch) -> Result<Results, Error> {
+        self.run_with(batch, |_| {})
+    }
+
+    /// Runs a batch and tells `progress`, from time to time, how many commands have been answered.
+    ///
+    /// # Errors
+    /// As [`Client::run`].
+    pub fn run_with(&mut self, batch: &Batch, mut progress: impl FnMut(usize)) -> Result<Results, Error> {
+        let mut work = BatchWork::new(batch);
+        let mut next = 0;
+        while next < batch.len() || work.open > 0 {
+            while next < batch.len() && work.open < MAX_OPEN {
+                self.submit(&mut work, next);
+                next += 1;
+            }
+            if work.open > 0 {
+                self.driver.turn(&mut work, None)?;
+            }
+            progress(next.saturating_sub(work.open));
+        }
+        Ok(work.results)
+    }
+
+    fn submit(&mut self, work: &mut BatchWork<'_>, index: usize) {
+        let map = self.driver.cluster.map();
+        let specs = work.units_of(index, |replicas| everywhere(&map, replicas));
+        for (part, spec) in specs.into_iter().enumerate() {
+            let tag = work.tag(index, part);
+            let now = self.driver.now();
+            if let Err(error) = self.driver.cluster.submit(now, CommandSpec { tag, ..spec }) {
+                work.refused(tag, error);
+            }
+        }
+    }
+
+    /// Ends the client: waits for what is in flight and closes the connections.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn close(mut self) -> Result<(), Error> {
+        let now = self.driver.now();
+        self.driver.cluster.shutdown(now);
+        let until = std::time::Instant::now() + self.limit;
+        while !self.driver.cluster.is_drained() && std::time::Instant::now() < until {
+            self.driver.turn(&mut Idle, Some(StdDuration::from_millis(50)))?;
+        }
+        Ok(())
+    }
+}
+
+/// Every primary with slots, or every node that can be dialled.
+fn everywhere(map: &Map<'_>, replicas: bool) -> Vec<NodeId> {
+    if replicas {
+        return map.nodes().filter(|(_, node)| node.is_routable()).map(|(_, node)| node.id()).collect();
+    }
+    let owns = |at| map.ranges().any(|(range, _)| map.owner(range.first()) == Owner::Node(at));
+    map.nodes().filter(|(at, node)| node.is_primary() && owns(*at)).map(|(_, node)| node.id()).collect()
+}
+
+/// A jitter seed that differs from process to process.
+fn seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::collections::hash_map::RandomState::new().build_hasher().finish()
+}

@@ -1,0 +1,381 @@
+//! The event loop: one engine, one readiness poll, all nodes in parallel.
+
+use std::io;
+use std::time::Duration as StdDuration;
+
+use mio::{Events, Poll, Token as MioToken, Waker};
+use slotwise::cluster::{CloseReason, Cluster, Config, Env, Event, Output, Transmit};
+use slotwise::connection::{ControlFrame, Settings};
+use slotwise::ids::{ConnId, NodeId};
+use slotwise::pipeline::Failure;
+use slotwise::resp::Frame;
+use slotwise::time::Instant;
+
+use crate::profile::Profile;
+use crate::resolve::Resolver;
+use crate::socket::{Received, Socket};
+use crate::storage::HeapStorage;
+
+/// The poll token of the resolver's waker; sockets use their connection's index.
+const WAKER: MioToken = MioToken(usize::MAX);
+
+/// What the application does with the engine's outputs, and where its bytes come from.
+pub(crate) trait Work {
+    /// Appends the bytes of the command with this tag.
+    fn encode(&mut self, tag: u64, out: &mut Vec<u8>);
+    /// A whole reply.
+    fn reply(&mut self, tag: u64, reply: Reply<'_>);
+    /// The end of a command without a reply.
+    fn failed(&mut self, tag: u64, failure: Failure);
+    /// A subscribe command was carried out.
+    fn confirmed(&mut self, tag: u64, conn: ConnId) {
+        let _ = (tag, conn);
+    }
+    /// A push.
+    fn push(&mut self, conn: ConnId, node: Option<NodeId>, frame: &Frame<'_>) {
+        let _ = (conn, node, frame);
+    }
+    /// A connection ended.
+    fn closed(&mut self, conn: ConnId, node: Option<NodeId>, reason: CloseReason) {
+        let _ = (conn, node, reason);
+    }
+    /// The slot map changed.
+    fn map_changed(&mut self) {}
+}
+
+/// One reply of a command.
+pub(crate) struct Reply<'a> {
+    pub(crate) frame: Frame<'a>,
+    pub(crate) last: bool,
+    pub(crate) resent: bool,
+}
+
+/// Counts of what the loop did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Connections dialled.
+    pub dials: u64,
+    /// Connections that became ready for commands.
+    pub connections: u64,
+    /// Connections that ended.
+    pub closed: u64,
+    /// Commands written, sent-again ones and parts of split ones counted each time.
+    pub commands: u64,
+    /// Replies to commands that had been redirected or sent again.
+    pub resent: u64,
+    /// Bytes written.
+    pub bytes_out: u64,
+    /// Bytes read.
+    pub bytes_in: u64,
+    /// Slot maps taken over, patches by MOVED included.
+    pub maps: u64,
+}
+
+pub(crate) struct Driver {
+    pub(crate) cluster: Cluster<HeapStorage>,
+    pub(crate) profile: Profile,
+    pub(crate) counters: Counters,
+    poll: Poll,
+    events: Events,
+    sockets: Vec<Option<Socket>>,
+    resolver: Resolver,
+    epoch: std::time::Instant,
+    last_close: Option<(CloseReason, String)>,
+    /// Bytes were read since the last round of writes, so there may be more to write.
+    dirty: bool,
+}
+
+impl Driver {
+    pub(crate) fn new(profile: Profile, config: Config) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), WAKER)?;
+        Ok(Self {
+            cluster: Cluster::new(config, HeapStorage::new()),
+            profile,
+            counters: Counters::default(),
+            poll,
+            events: Events::with_capacity(256),
+            sockets: Vec::new(),
+            resolver: Resolver::new(waker),
+            epoch: std::time::Instant::now(),
+            last_close: None,
+            dirty: false,
+        })
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        let micros = self.epoch.elapsed().as_micros();
+        Instant::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
+    }
+
+    /// Why the last connection ended, for error texts.
+    pub(crate) fn last_close(&self) -> Option<&(CloseReason, String)> {
+        self.last_close.as_ref()
+    }
+
+    /// One round: acts on the engine's decisions, writes, waits for at most `wait` (for ever if `None`), reads.
+    pub(crate) fn turn(&mut self, work: &mut dyn Work, wait: Option<StdDuration>) -> io::Result<()> {
+        let profile = std::mem::take(&mut self.profile);
+        let result = profile.with_env(|env| self.turn_with(env, work, wait));
+        self.profile = profile;
+        result
+    }
+
+    fn turn_with(&mut self, env: &Env<'_>, work: &mut dyn Work, wait: Option<StdDuration>) -> io::Result<()> {
+        self.drain(env, work);
+        self.dirty = false;
+        self.transmit_all(env, work);
+        let events_left = self.drain(env, work);
+        let timeout = if events_left || self.dirty { Some(StdDuration::ZERO) } else { self.wait_time(wait) };
+        let mut events = std::mem::replace(&mut self.events, Events::with_capacity(1));
+        let polled = self.poll.poll(&mut events, timeout);
+        match polled {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                self.events = events;
+                return Err(error);
+            }
+            _ => {}
+        }
+        for event in &events {
+            if event.token() == WAKER {
+                self.take_resolved();
+            } else {
+                let at = event.token().0;
+                let readable = event.is_readable() || event.is_read_closed() || event.is_error();
+                self.ready(env, work, at, readable, event.is_writable());
+            }
+        }
+        self.events = events;
+        let now = self.now();
+        if self.cluster.poll_timeout().is_some_and(|at| at <= now) {
+            self.cluster.handle_timeout(now);
+        }
+        self.drain(env, work);
+        Ok(())
+    }
+
+    fn wait_time(&mut self, wait: Option<StdDuration>) -> Option<StdDuration> {
+        let now = self.now();
+        let engine = self.cluster.poll_timeout().map(|at| StdDuration::from(at.since(now)));
+        match (engine, wait) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    // ---- events ----
+
+    /// Acts on every event the engine has; says whether there was any.
+    fn drain(&mut self, env: &Env<'_>, work: &mut dyn Work) -> bool {
+        let mut any = false;
+        while let Some(event) = self.cluster.poll_event() {
+            any = true;
+            match event {
+                Event::Dial(conn) => self.dial(env, conn),
+                Event::Ready(_) => self.counters.connections += 1,
+                Event::Closed { conn, node, reason } => {
+                    self.counters.closed += 1;
+                    self.drop_socket(conn);
+                    work.closed(conn, node, reason);
+                }
+                Event::InputReady(conn) => self.present(env, work, conn.index()),
+                Event::Failed { tag, failure, .. } => work.failed(tag, failure),
+                Event::Confirmed { tag, conn, .. } => work.confirmed(tag, conn),
+                Event::MapChanged { .. } => {
+                    self.counters.maps += 1;
+                    work.map_changed();
+                }
+                _ => {}
+            }
+        }
+        any
+    }
+
+    fn dial(&mut self, env: &Env<'_>, conn: ConnId) {
+        let at = conn.index();
+        if self.sockets.len() <= at {
+            self.sockets.resize_with(at + 1, || None);
+        }
+        self.drop_at(at);
+        self.counters.dials += 1;
+        let Some((host, port)) =
+            self.cluster.dial_target(conn, env).map(|target| (target.addr.host().to_owned(), target.addr.port()))
+        else {
+            return self.cluster.handle_connect_failed(self.now(), conn);
+        };
+        self.sockets[at] = Some(Socket::new(conn));
+        if let Some(addrs) = self.resolver.look_up(conn, &host, port) {
+            self.connect(conn, addrs);
+        }
+    }
+
+    fn take_resolved(&mut self) {
+        while let Some((conn, addrs)) = self.resolver.answer() {
+            self.connect(conn, addrs);
+        }
+    }
+
+    fn connect(&mut self, conn: ConnId, addrs: Vec<std::net::SocketAddr>) {
+        let at = conn.index();
+        let Some(socket) = self.sockets.get_mut(at).and_then(Option::as_mut) else { return };
+        if socket.conn != conn {
+            return;
+        }
+        socket.candidates = addrs.into();
+        if !socket.connect_next(self.poll.registry(), MioToken(at)) {
+            self.connect_failed(at);
+        }
+    }
+
+    fn connect_failed(&mut self, at: usize) {
+        let Some(conn) = self.sockets.get(at).and_then(Option::as_ref).map(|socket| socket.conn) else { return };
+        self.drop_at(at);
+        self.last_close = Some((CloseReason::ConnectFailed, String::new()));
+        self.cluster.handle_connect_failed(self.now(), conn);
+    }
+
+    fn drop_socket(&mut self, conn: ConnId) {
+        let at = conn.index();
+        if self.sockets.get(at).and_then(Option::as_ref).is_some_and(|socket| socket.conn == conn) {
+            self.drop_at(at);
+        }
+    }
+
+    fn drop_at(&mut self, at: usize) {
+        if let Some(mut socket) = self.sockets.get_mut(at).and_then(Option::take) {
+            socket.close(self.poll.registry());
+        }
+    }
+
+    // ---- output ----
+
+    fn transmit_all(&mut self, env: &Env<'_>, work: &mut dyn Work) {
+        for at in 0..self.sockets.len() {
+            self.transmit(env, work, at);
+        }
+    }
+
+    fn transmit(&mut self, env: &Env<'_>, work: &mut dyn Work, at: usize) {
+        loop {
+            let now = self.now();
+            let Some(socket) = self.sockets.get_mut(at).and_then(Option::as_mut) else { return };
+            if !socket.wants_output() {
+                return;
+            }
+            let conn = socket.conn;
+            while socket.wants_output() {
+                match self.cluster.poll_transmit(now, conn, env) {
+                    Some(Transmit::Control(frame)) => append_control(frame, env.settings, &mut socket.tx),
+                    Some(Transmit::Command { tag, asking, .. }) => {
+                        if asking {
+                            append_control(ControlFrame::Asking, env.settings, &mut socket.tx);
+                        }
+                        work.encode(tag, &mut socket.tx);
+                        self.counters.commands += 1;
+                    }
+                    None => break,
+                }
+            }
+            if socket.tx.is_empty() {
+                return;
+            }
+            let (taken, broken) = socket.flush();
+            self.counters.bytes_out += taken as u64;
+            self.cluster.handle_written(now, conn, taken);
+            if broken {
+                // Replies that came before the break are read first; reading meets the break too.
+                self.receive(env, work, at);
+                return;
+            }
+        }
+    }
+
+    // ---- input ----
+
+    fn ready(&mut self, env: &Env<'_>, work: &mut dyn Work, at: usize, readable: bool, writable: bool) {
+        let Some(socket) = self.sockets.get_mut(at).and_then(Option::as_mut) else { return };
+        if !socket.is_open() {
+            match socket.connect_result() {
+                None => return,
+                Some(true) => {
+                    let conn = socket.conn;
+                    self.cluster.handle_connected(self.now(), conn);
+                }
+                Some(false) => {
+                    if !socket.connect_next(self.poll.registry(), MioToken(at)) {
+                        self.connect_failed(at);
+                    }
+                    return;
+                }
+            }
+        }
+        if writable && let Some(socket) = self.sockets.get_mut(at).and_then(Option::as_mut) {
+            socket.set_writable();
+        }
+        if readable {
+            self.receive(env, work, at);
+        }
+    }
+
+    fn receive(&mut self, env: &Env<'_>, work: &mut dyn Work, at: usize) {
+        loop {
+            let Some(socket) = self.sockets.get_mut(at).and_then(Option::as_mut) else { return };
+            let conn = socket.conn;
+            let before = socket.received().len();
+            let received = socket.receive();
+            self.counters.bytes_in += (socket.received().len() - before) as u64;
+            self.present(env, work, at);
+            match received {
+                Received::Some => {}
+                Received::WouldBlock => return,
+                Received::Closed => {
+                    self.drop_socket(conn);
+                    self.cluster.handle_disconnected(self.now(), conn);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Hands received bytes to the engine for as long as it takes some.
+    fn present(&mut self, env: &Env<'_>, work: &mut dyn Work, at: usize) {
+        let now = self.now();
+        self.dirty = true;
+        loop {
+            let Some(socket) = self.sockets.get_mut(at).and_then(Option::as_mut) else { return };
+            let conn = socket.conn;
+            match self.cluster.handle_input(now, conn, env, socket.received(), true) {
+                Ok(progress) => {
+                    match progress.output {
+                        Some(Output::Reply { tag, frame, last, resent, .. }) => {
+                            self.counters.resent += u64::from(resent);
+                            work.reply(tag, Reply { frame, last, resent });
+                        }
+                        Some(Output::Push { conn, frame }) => {
+                            let node = self.cluster.node(conn);
+                            work.push(conn, node, &frame);
+                        }
+                        Some(Output::Token { .. }) => {}
+                        None if progress.consumed == 0 => return,
+                        None => {}
+                    }
+                    socket.consume(progress.consumed);
+                }
+                Err(error) => {
+                    self.last_close = Some((CloseReason::Protocol, error.to_string()));
+                    self.drop_socket(conn);
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn append_control(frame: ControlFrame, settings: &Settings<'_>, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.resize(start + frame.encoded_len(settings), 0);
+    if frame.encode(settings, &mut out[start..]).is_err() {
+        out.truncate(start);
+    }
+}

@@ -1,0 +1,199 @@
+//! One non-blocking socket with its buffers.
+
+use std::collections::VecDeque;
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+use slotwise::ids::ConnId;
+
+/// Bytes read from a socket at once, and the least room kept for the next read.
+const READ: usize = 64 * 1024;
+/// Output gathered before a write; more stays with the commands until the socket takes it.
+pub(crate) const WRITE: usize = 256 * 1024;
+
+/// Where a socket is in its life.
+#[derive(Debug)]
+pub(crate) enum Stage {
+    /// Its host name is being looked up.
+    Resolving,
+    /// `connect` was called; the addresses after this one are still to be tried.
+    Connecting,
+    Open,
+}
+
+/// What reading a socket came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Received {
+    /// New bytes; there may be more.
+    Some,
+    /// Nothing more for now.
+    WouldBlock,
+    /// The peer has closed, or the connection broke.
+    Closed,
+}
+
+#[derive(Debug)]
+pub(crate) struct Socket {
+    pub(crate) conn: ConnId,
+    pub(crate) stage: Stage,
+    stream: Option<TcpStream>,
+    pub(crate) candidates: VecDeque<SocketAddr>,
+    pub(crate) tx: Vec<u8>,
+    tx_at: usize,
+    rx: Vec<u8>,
+    rx_at: usize,
+    rx_end: usize,
+    writable: bool,
+}
+
+impl Socket {
+    pub(crate) fn new(conn: ConnId) -> Self {
+        Self {
+            conn,
+            stage: Stage::Resolving,
+            stream: None,
+            candidates: VecDeque::new(),
+            tx: Vec::new(),
+            tx_at: 0,
+            rx: Vec::new(),
+            rx_at: 0,
+            rx_end: 0,
+            writable: false,
+        }
+    }
+
+    /// Begins to connect to the next candidate address. `Ok(false)` when there is none left.
+    pub(crate) fn connect_next(&mut self, registry: &Registry, token: Token) -> bool {
+        self.close(registry);
+        while let Some(addr) = self.candidates.pop_front() {
+            let Ok(mut stream) = TcpStream::connect(addr) else { continue };
+            // Small requests must not wait for each other's acknowledgements.
+            let _ = stream.set_nodelay(true);
+            if registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE).is_ok() {
+                self.stream = Some(stream);
+                self.stage = Stage::Connecting;
+                return true;
+            }
+        }
+        false
+    }
+
+    /// After a readiness event while connecting: `Some(true)` connected, `Some(false)` failed, `None` not yet.
+    pub(crate) fn connect_result(&mut self) -> Option<bool> {
+        let stream = self.stream.as_ref()?;
+        if !matches!(stream.take_error(), Ok(None)) {
+            return Some(false);
+        }
+        match stream.peer_addr() {
+            Ok(_) => {
+                let _ = stream.set_nodelay(true);
+                self.stage = Stage::Open;
+                self.writable = true;
+                Some(true)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => None,
+            Err(_) => Some(false),
+        }
+    }
+
+    pub(crate) fn close(&mut self, registry: &Registry) {
+        if let Some(mut stream) = self.stream.take() {
+            let _ = registry.deregister(&mut stream);
+        }
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.stage, Stage::Open)
+    }
+
+    pub(crate) fn set_writable(&mut self) {
+        self.writable = true;
+    }
+
+    /// Whether the socket takes bytes and the output buffer has room for more.
+    pub(crate) fn wants_output(&self) -> bool {
+        self.is_open() && self.writable && self.tx.len() < WRITE
+    }
+
+    /// Writes what the socket takes; gives the bytes taken and whether the connection broke.
+    pub(crate) fn flush(&mut self) -> (usize, bool) {
+        let mut taken = 0;
+        let Some(stream) = &mut self.stream else { return (0, false) };
+        while self.writable && self.tx_at < self.tx.len() {
+            match stream.write(&self.tx[self.tx_at..]) {
+                Ok(0) => return (taken, true),
+                Ok(n) => {
+                    self.tx_at += n;
+                    taken += n;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable = false,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // The reading side says why and hands out what came before.
+                Err(_) => return (taken, true),
+            }
+        }
+        if self.tx_at == self.tx.len() {
+            self.tx.clear();
+            self.tx_at = 0;
+            if self.tx.capacity() > 4 * WRITE {
+                self.tx.shrink_to(WRITE);
+            }
+        }
+        (taken, false)
+    }
+
+    /// Reads once.
+    pub(crate) fn receive(&mut self) -> Received {
+        self.make_room();
+        let Some(stream) = &mut self.stream else { return Received::Closed };
+        loop {
+            let room = &mut self.rx[self.rx_end..];
+            let want = room.len();
+            match stream.read(room) {
+                Ok(0) => return Received::Closed,
+                Ok(n) => {
+                    self.rx_end += n;
+                    return if n < want { Received::WouldBlock } else { Received::Some };
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Received::WouldBlock,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Received::Closed,
+            }
+        }
+    }
+
+    /// Makes room for a read: moves what is left to the front, and grows by doubling when a reply needs it.
+    fn make_room(&mut self) {
+        if self.rx_at == self.rx_end {
+            self.rx_at = 0;
+            self.rx_end = 0;
+            if self.rx.len() > 16 * READ {
+                self.rx.truncate(READ);
+                self.rx.shrink_to_fit();
+            }
+        }
+        if self.rx.len() - self.rx_end >= READ / 2 {
+            return;
+        }
+        if self.rx_at > 0 && self.rx_at >= self.rx.len() / 2 {
+            self.rx.copy_within(self.rx_at..self.rx_end, 0);
+            self.rx_end -= self.rx_at;
+            self.rx_at = 0;
+        }
+        if self.rx.len() - self.rx_end < READ / 2 {
+            let len = (self.rx.len() * 2).max(READ);
+            self.rx.resize(len, 0);
+        }
+    }
+
+    /// Bytes received and not consumed.
+    pub(crate) fn received(&self) -> &[u8] {
+        &self.rx[self.rx_at..self.rx_end]
+    }
+
+    pub(crate) fn consume(&mut self, n: usize) {
+        self.rx_at = (self.rx_at + n).min(self.rx_end);
+    }
+}

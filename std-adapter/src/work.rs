@@ -1,0 +1,189 @@
+//! A batch under way: which part of which command each tag stands for, and where its answer goes.
+
+use slotwise::cluster::SubmitError;
+use slotwise::command::{CommandSpec, Target};
+use slotwise::ids::NodeId;
+use slotwise::pipeline::Failure;
+
+use crate::batch::{Batch, Plan};
+use crate::driver::{Reply, Work};
+use crate::merge::merge;
+use crate::results::{ErrorItem, Item, Results};
+
+/// One command, or one part of one, as the engine sees it.
+#[derive(Clone, Copy, Debug)]
+struct Unit {
+    command: u32,
+    part: u32,
+}
+
+/// The parts of a command that has several.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) items: Vec<Item>,
+    /// Nodes the parts went to, for commands that go to nodes.
+    pub(crate) nodes: Vec<NodeId>,
+    left: usize,
+}
+
+pub(crate) struct BatchWork<'b> {
+    pub(crate) batch: &'b Batch,
+    pub(crate) results: Results,
+    units: Vec<Unit>,
+    parts: Vec<Option<Box<Parts>>>,
+    /// First error inside a transaction block, by command.
+    queue_errors: Vec<(u32, Item)>,
+    /// Units submitted and not ended.
+    pub(crate) open: usize,
+}
+
+impl<'b> BatchWork<'b> {
+    pub(crate) fn new(batch: &'b Batch) -> Self {
+        let names = if batch.len() <= 64 { (0..batch.len()).map(|i| batch.name(i)).collect() } else { Vec::new() };
+        let items = (0..batch.len()).map(|_| Item::Pending).collect();
+        Self {
+            batch,
+            results: Results { names, items, bytes: Vec::new() },
+            units: Vec::with_capacity(batch.len()),
+            parts: Vec::new(),
+            queue_errors: Vec::new(),
+            open: 0,
+        }
+    }
+
+    /// What to submit for a command: one unit, or several.
+    pub(crate) fn units_of(&mut self, index: usize, nodes: impl Fn(bool) -> Vec<NodeId>) -> Vec<CommandSpec> {
+        let Some(command) = self.batch.commands.get(index) else { return Vec::new() };
+        match &command.plan {
+            Plan::One(spec) | Plan::Group(spec) => vec![*spec],
+            Plan::Refused(error) => {
+                self.end(index, Item::Error(Box::new(ErrorItem::Refused(*error))));
+                Vec::new()
+            }
+            Plan::Split(plan) => {
+                let count = Batch::split_parts(plan);
+                let facts = |part| self.batch.part_facts(plan, part);
+                let specs: Vec<CommandSpec> = (0..count)
+                    .filter_map(facts)
+                    .map(|(slot, len)| CommandSpec { target: Target::Slot(slot), len, ..plan.spec })
+                    .collect();
+                self.open_parts(index, specs.len(), Vec::new());
+                specs
+            }
+            Plan::FanOut { spec, replicas, .. } => {
+                let nodes = nodes(*replicas);
+                let specs = nodes.iter().map(|id| CommandSpec { target: Target::Node(*id), ..*spec }).collect();
+                self.open_parts(index, nodes.len(), nodes);
+                specs
+            }
+        }
+    }
+
+    fn open_parts(&mut self, index: usize, count: usize, nodes: Vec<NodeId>) {
+        if self.parts.len() <= index {
+            self.parts.resize_with(index + 1, || None);
+        }
+        self.parts[index] =
+            Some(Box::new(Parts { items: (0..count).map(|_| Item::Pending).collect(), nodes, left: count }));
+        if count == 0 {
+            self.end(index, Item::Error(Box::new(ErrorItem::UnexpectedReply)));
+        }
+    }
+
+    /// The tag of the next unit.
+    pub(crate) fn tag(&mut self, index: usize, part: usize) -> u64 {
+        let unit = Unit { command: narrow(index), part: narrow(part) };
+        self.units.push(unit);
+        self.open += 1;
+        (self.units.len() - 1) as u64
+    }
+
+    pub(crate) fn refused(&mut self, tag: u64, error: SubmitError) {
+        self.end_unit(tag, Item::Error(Box::new(ErrorItem::Submit(error))));
+    }
+
+    fn unit(&self, tag: u64) -> Option<Unit> {
+        self.units.get(usize::try_from(tag).ok()?).copied()
+    }
+
+    fn end(&mut self, index: usize, item: Item) {
+        if let Some(place) = self.results.items.get_mut(index) {
+            debug_assert!(matches!(place, Item::Pending), "a command ended twice");
+            *place = item;
+        }
+        if self.results.names.is_empty() && !self.batch.is_empty() {
+            self.results.names = vec![String::new(); self.batch.len()];
+        }
+        let failed = !matches!(self.results.items.get(index), Some(Item::Reply { .. }));
+        if failed && let Some(name) = self.results.names.get_mut(index) {
+            *name = self.batch.name(index);
+        }
+    }
+
+    fn end_unit(&mut self, tag: u64, item: Item) {
+        let Some(unit) = self.unit(tag) else { return };
+        self.open = self.open.saturating_sub(1);
+        let index = unit.command as usize;
+        let Some(parts) = self.parts.get_mut(index).and_then(Option::as_mut) else {
+            return self.end(index, item);
+        };
+        if let Some(place) = parts.items.get_mut(unit.part as usize) {
+            *place = item;
+        }
+        parts.left = parts.left.saturating_sub(1);
+        if parts.left > 0 {
+            return;
+        }
+        let Some(parts) = self.parts.get_mut(index).and_then(Option::take) else { return };
+        let item = match self.batch.commands.get(index).map(|command| &command.plan) {
+            Some(Plan::Split(plan)) => {
+                let positions = |part| self.batch.part_positions(plan, part);
+                merge(plan.merge, &parts, &mut self.results.bytes, positions)
+            }
+            Some(Plan::FanOut { merge: policy, .. }) => merge(*policy, &parts, &mut self.results.bytes, |_| Vec::new()),
+            _ => Item::Error(Box::new(ErrorItem::UnexpectedReply)),
+        };
+        self.end(index, item);
+    }
+
+    fn keep(&mut self, reply: &Reply<'_>) -> Item {
+        let raw = reply.frame.raw();
+        let start = self.results.bytes.len();
+        self.results.bytes.extend_from_slice(raw);
+        Item::Reply { start, len: raw.len(), resent: reply.resent }
+    }
+}
+
+impl Work for BatchWork<'_> {
+    fn encode(&mut self, tag: u64, out: &mut Vec<u8>) {
+        if let Some(unit) = self.unit(tag) {
+            self.batch.write(unit.command as usize, unit.part as usize, out);
+        }
+    }
+
+    fn reply(&mut self, tag: u64, reply: Reply<'_>) {
+        let Some(unit) = self.unit(tag) else { return };
+        let item = self.keep(&reply);
+        if !reply.last {
+            // A command inside a transaction was refused when it was queued; EXEC will say EXECABORT.
+            if self.queue_errors.iter().all(|(command, _)| *command != unit.command) {
+                self.queue_errors.push((unit.command, item));
+            }
+            return;
+        }
+        let noted = self.queue_errors.iter().position(|(command, _)| *command == unit.command);
+        let item = match noted.map(|at| self.queue_errors.swap_remove(at).1) {
+            Some(first) if reply.frame.is_error() => first,
+            _ => item,
+        };
+        self.end_unit(tag, item);
+    }
+
+    fn failed(&mut self, tag: u64, failure: Failure) {
+        self.end_unit(tag, Item::Failed(failure));
+    }
+}
+
+fn narrow(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
