@@ -94,6 +94,8 @@ pub struct Channel {
     pub(crate) busy: bool,
     /// That request is an unsubscribe.
     pub(crate) leaving: bool,
+    /// That request is a subscribe at a node which the map no longer names.
+    pub(crate) misplaced: bool,
     /// It was active since it is wanted: the end of a subscription makes a gap.
     pub(crate) was_active: bool,
     /// A gap is to be told, once it is active.
@@ -125,6 +127,7 @@ impl Channel {
         active: false,
         busy: false,
         leaving: false,
+        misplaced: false,
         was_active: false,
         gap: false,
         tell_confirmed: false,

@@ -1,6 +1,6 @@
 //! What comes in: pushes, ends of requests, lost connections, new maps.
 
-use super::channel::{ChannelId, Kind, NIL};
+use super::channel::{Channel, ChannelId, Kind, NIL};
 use super::push::Push;
 use super::reconciler::{Core, Reconciler, Work};
 use super::request::SubTicket;
@@ -76,13 +76,9 @@ impl<S: Storage> Reconciler<S> {
     pub fn on_push<'a>(&mut self, conn: ConnId, frame: &Frame<'a>) -> PushEvent<'a> {
         let Some(push) = Push::read(frame) else { return PushEvent::Unknown };
         self.with(|work| match push {
-            Push::Message { kind, channel, payload } => {
-                // The first release with sharded channels said `message` for both kinds.
-                let kinds = if kind == Kind::Plain { [Kind::Plain, Kind::Sharded] } else { [kind; 2] };
-                work.message(conn, kinds, channel, None, channel, payload)
-            }
+            Push::Message { kind, channel, payload } => work.message(conn, kind, channel, None, channel, payload),
             Push::PatternMessage { pattern, channel, payload } => {
-                work.message(conn, [Kind::Pattern; 2], pattern, Some(pattern), channel, payload)
+                work.message(conn, Kind::Pattern, pattern, Some(pattern), channel, payload)
             }
             Push::Subscribed { kind, channel, .. } => {
                 work.subscribed(conn, kind, channel);
@@ -127,7 +123,9 @@ impl<S: Storage> Reconciler<S> {
     pub fn on_map(&mut self, asked: Instant, map: &Map<'_>) {
         self.with(|work| {
             for index in 0..work.table.head.used {
-                let Some(channel) = work.table.get(index).filter(|channel| channel.active) else { continue };
+                let Some(channel) = work.table.get(index).filter(|channel| channel.active || channel.busy) else {
+                    continue;
+                };
                 let (slot, link) = (channel.slot(), channel.link);
                 let Some(node) = work.table.parts.links.get(usize::from(link)).map(|link| link.node) else { continue };
                 let stays = match slot.map(|slot| map.owner(slot)) {
@@ -135,7 +133,14 @@ impl<S: Storage> Reconciler<S> {
                     Some(Owner::Uncovered | Owner::Unknown) => true,
                     None => map.is_empty() || map.find(&node).is_some(),
                 };
-                if !stays {
+                if stays {
+                    continue;
+                }
+                if let Some(channel) = work.table.get(index).filter(|channel| channel.busy && !channel.leaving) {
+                    // This map is no proof for what the old owner may still confirm.
+                    channel.misplaced = true;
+                }
+                if work.table.get(index).is_some_and(|channel| channel.active && !channel.leaving) {
                     work.lose(index);
                 }
             }
@@ -149,25 +154,26 @@ impl Work<'_> {
     fn message<'a>(
         &mut self,
         conn: ConnId,
-        kinds: [Kind; 2],
+        kind: Kind,
         name: &[u8],
         pattern: Option<&'a [u8]>,
         channel: &'a [u8],
         payload: &'a [u8],
     ) -> PushEvent<'a> {
-        for kind in kinds {
-            let Some(index) = find(&self.table.view(), kind, name) else { continue };
-            let Some(entry) = self.table.get(index) else { continue };
-            if !(entry.wanted && entry.active && entry.conn == conn) {
-                continue;
-            }
-            let gap = core::mem::take(&mut entry.gap).then_some(Gap { since: entry.since });
-            let subscription = ChannelId { index, generation: entry.generation };
-            self.core.counts.messages = self.core.counts.messages.saturating_add(1);
-            return PushEvent::Message(Message { subscription, kind, pattern, channel, payload, gap });
-        }
-        self.core.counts.dropped = self.core.counts.dropped.saturating_add(1);
-        PushEvent::Dropped
+        let index = find(&self.table.view(), kind, name);
+        // While it is being unsubscribed (or subscribed at a node that the map no longer names) it is not handed out
+        // either, though it may be wanted again: that subscription ends, and the next one begins without a gap.
+        let current = |entry: &&mut Channel| {
+            entry.wanted && entry.active && entry.conn == conn && !entry.leaving && !entry.misplaced
+        };
+        let Some((index, entry)) = index.and_then(|index| Some((index, self.table.get(index).filter(current)?))) else {
+            self.core.counts.dropped = self.core.counts.dropped.saturating_add(1);
+            return PushEvent::Dropped;
+        };
+        let gap = core::mem::take(&mut entry.gap).then_some(Gap { since: entry.since });
+        let subscription = ChannelId { index, generation: entry.generation };
+        self.core.counts.messages = self.core.counts.messages.saturating_add(1);
+        PushEvent::Message(Message { subscription, kind, pattern, channel, payload, gap })
     }
 
     /// A server says the channel is subscribed.
@@ -180,7 +186,7 @@ impl Work<'_> {
         }
         channel.active = true;
         channel.conn = conn;
-        if channel.wanted {
+        if channel.wanted && !channel.misplaced {
             channel.tell_confirmed = true;
             channel.was_active = true;
             self.core.events = true;
@@ -280,8 +286,10 @@ impl Work<'_> {
     /// A subscribe ended.
     fn joined(&mut self, now: Instant, index: u32, done: CommandDone<'_>) {
         let Some(channel) = self.table.get(index) else { return };
+        // At a node the map no longer names: it begins again elsewhere, or is unsubscribed if nobody wants it now.
+        let misplaced = core::mem::take(&mut channel.misplaced) && channel.wanted;
         match done {
-            CommandDone::Fenced { conn } if channel.active && channel.conn == conn => {
+            CommandDone::Fenced { conn } if !misplaced && channel.active && channel.conn == conn => {
                 channel.attempts = 0;
                 return;
             }

@@ -42,6 +42,8 @@ mod reconciler;
 mod request;
 mod storage;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use channel::{Channel, ChannelId, Kind, Link};
 pub use handle::{CommandDone, Gap, Message, PushEvent};

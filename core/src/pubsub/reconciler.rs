@@ -360,6 +360,7 @@ impl Work<'_> {
             if same && there && channel.wants_request(now) {
                 channel.busy = true;
                 channel.leaving = !entry.wanted;
+                channel.misplaced = false;
                 channel.link = link;
                 channel.serial = serial;
                 channel.at = now;

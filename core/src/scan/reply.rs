@@ -248,7 +248,7 @@ impl Walk {
 
     /// Weighs a key of a probe page. Only keys that ascend to a slot above those of all probe pages before count: many
     /// keys of one slot show nothing, however the server orders them. Each is worth the bits by which the interval is smaller than all slots.
-    fn weigh(&mut self, slot: Slot) {
+    pub(super) fn weigh(&mut self, slot: Slot) {
         if self.highest.is_some_and(|highest| slot <= highest) {
             return;
         }

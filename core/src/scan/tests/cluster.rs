@@ -377,6 +377,15 @@ impl Cluster {
         }
     }
 
+    /// One slot changes hands at once.
+    pub(super) fn hand_over(&mut self, n: u16, from: usize, to: usize) {
+        for key in self.keys_of(from, n) {
+            self.servers[from].keys.remove(&key);
+            self.servers[to].keys.insert(key);
+        }
+        self.give(n, from, to);
+    }
+
     pub(super) fn insert(&mut self, server: usize, key: &str) {
         self.servers[server].keys.insert(key.into());
     }

@@ -351,6 +351,50 @@ fn one_slot_is_no_evidence() {
     assert_eq!(run.found.len(), 300);
 }
 
+#[test]
+fn many_keys_of_one_slot_are_one_piece_of_evidence() {
+    let mut walk = Walk { phase: walk::Phase::Probe, ..Walk::IDLE };
+    let slot = Slot::of_key(b"{t}");
+    (walk.own, walk.next) = (Some((slot, slot)), Cursor::at_slot(slot));
+    (0..100).for_each(|_| walk.weigh(slot));
+    assert_eq!(walk.evidence, 14);
+}
+
+/// The migration ends, and the slot goes on to a third node, while the walk of both its ends is at the second.
+#[test]
+fn both_ends_of_an_open_migration_must_stay_open() {
+    let mut met = 0;
+    for seed in 0..20 {
+        let mut cluster = Cluster::new(seed, &[Order::BySlot; 3], 50, true);
+        (0..20).for_each(|_| cluster.add_key());
+        cluster.all_throughout();
+        cluster.open_migration();
+        let Some(&(n, from, to)) = cluster.open().first() else { continue };
+        cluster.step_migration();
+        let mut run = Run::new(cluster, &ScanOptions::new().count(1), 3, CALM);
+        let mut moved = false;
+        while !run.scan.is_done() {
+            let passes = run.scan.certificate().counts().passes;
+            let page = |(node, kind): &(NodeId, RequestKind)| {
+                *node == run.cluster.servers[to].id
+                    && matches!(kind, RequestKind::Probe { .. } | RequestKind::Page { .. })
+            };
+            if !moved && passes > 1 && run.requests.last().is_some_and(page) {
+                moved = true;
+                met += 1;
+                while !run.cluster.open().is_empty() {
+                    run.cluster.step_migration();
+                }
+                run.cluster.hand_over(n, to, 3 - to - from);
+            }
+            run.step();
+        }
+        run.check();
+        assert_eq!(run.scan.certificate().check(), Ok(()), "seed {seed}");
+    }
+    assert!(met > 3, "{met}");
+}
+
 /// A walk takes about 2.3 KiB and the rest 6.5 KiB, as the documentation says.
 #[test]
 fn sizes() {

@@ -1,0 +1,544 @@
+//! Subscriptions in a cluster that changes under them: what is wanted is subscribed in the end, and no loss is hidden.
+
+use super::*;
+use crate::ids::{ConnId, NodeId};
+use crate::limits::Limits;
+use crate::rand::Rand;
+use crate::resp::{Args, Frame, Status};
+use crate::slot::{Slot, SlotRange};
+use crate::time::{Duration, Instant};
+use crate::topology::{Health, Map, MapHead, MapMut, MapParts, NewNode, Node, RangeEntry, Role};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::format;
+use std::string::{String, ToString};
+
+use std::vec::Vec;
+
+const SERVERS: usize = 3;
+type Name = (&'static str, String);
+
+/// What the client sent.
+#[derive(Clone, Debug)]
+enum Sent {
+    Request(SubRequest, Vec<String>),
+    Ping(Instant),
+}
+
+/// What the server sent.
+#[derive(Clone, Debug)]
+enum Came {
+    Push(String),
+    Done(SubTicket, Option<String>),
+    Pong(Instant),
+}
+
+#[derive(Default)]
+struct Server {
+    subscribed: BTreeSet<Name>,
+    generation: u32,
+    to_server: VecDeque<Sent>,
+    to_client: VecDeque<Came>,
+    /// Does not know that its slots have gone.
+    unaware: bool,
+}
+
+struct World {
+    rand: Rand,
+    now: Instant,
+    servers: Vec<Server>,
+    /// By channel: every sharded channel of the test has a slot of its own or shares one.
+    owner: BTreeMap<u16, usize>,
+    published: BTreeMap<Name, Vec<Instant>>,
+    wanted: BTreeSet<Name>,
+    client: Reconciler<StaticStorage<16, 4, 400>>,
+    /// Last message of a channel that was handed out, and the gap told since.
+    seen: BTreeMap<Name, (Option<usize>, Option<Instant>)>,
+    delivered: u32,
+    gaps: u32,
+}
+
+fn kind(name: &str) -> Kind {
+    match name {
+        "s" => Kind::Sharded,
+        "p" => Kind::Pattern,
+        _ => Kind::Plain,
+    }
+}
+
+fn conn(server: usize, generation: u32) -> ConnId {
+    ConnId::new(server as u32, generation)
+}
+
+fn node(server: usize) -> NodeId {
+    NodeId::from_bytes([server as u8 + 1; 20])
+}
+
+fn slot(name: &Name) -> u16 {
+    Slot::of_key(name.1.as_bytes()).get()
+}
+
+fn bulk(text: &str) -> String {
+    format!("${}\r\n{text}\r\n", text.len())
+}
+
+fn with_map<R>(owner: &BTreeMap<u16, usize>, f: impl FnOnce(&Map<'_>) -> R) -> R {
+    let (mut head, mut nodes) = (MapHead::new(), [Node::EMPTY; 4]);
+    let (mut ranges, mut hosts) = ([RangeEntry::EMPTY; 64], [0; 128]);
+    let parts = MapParts { nodes: &mut nodes, ranges: &mut ranges, hosts: &mut hosts, dense: None };
+    let mut map = MapMut::new(&mut head, parts);
+    map.clear();
+    let mut indexes = Vec::new();
+    for n in 0..SERVERS {
+        let (host, port, role, health) = ("10.0.0.1", 7_200 + n as u16, Role::Primary, Health::Unknown);
+        indexes.push(map.add_node(&NewNode { id: node(n), host, port, role, primary: None, epoch: None, health }));
+    }
+    for (&n, &owner) in owner {
+        map.add_range(SlotRange::one(Slot::new(n).unwrap()), indexes[owner]).unwrap();
+    }
+    map.finish().unwrap();
+    f(&map.map())
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let names = World::names();
+        Self {
+            rand: Rand::new(seed),
+            now: Instant::from_micros(1_000_000),
+            servers: (0..SERVERS).map(|_| Server::default()).collect(),
+            owner: names.iter().filter(|name| name.0 == "s").map(|name| (slot(name), 0)).collect(),
+            published: BTreeMap::new(),
+            wanted: BTreeSet::new(),
+            client: Reconciler::new(Policy::DEFAULT, seed, StaticStorage::new()),
+            seen: BTreeMap::new(),
+            delivered: 0,
+            gaps: 0,
+        }
+    }
+
+    fn names() -> Vec<Name> {
+        let sharded = ["{a}1", "{a}2", "{a}3", "b", "c", "d"].map(|name| ("s", name.to_string()));
+        let plain = ["x", "y", "b"].map(|name| ("", name.to_string()));
+        sharded.into_iter().chain(plain).chain([("p", "x*".to_string())]).collect()
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        self.rand.below(n as u32) as usize
+    }
+
+    fn refresh(&mut self) {
+        let (client, now) = (&mut self.client, self.now);
+        with_map(&self.owner, |map| client.on_map(now, map));
+    }
+
+    /// The slot leaves its owner, which tells its subscribers, unless it does not know.
+    fn move_slot(&mut self, n: u16, to: usize) {
+        // A server that gets a slot back has learned before that it had lost it.
+        self.notice(to);
+        let from = self.owner.insert(n, to).unwrap();
+        if from != to && !self.servers[from].unaware {
+            self.drop_foreign(from);
+        }
+    }
+
+    fn notice(&mut self, at: usize) {
+        self.servers[at].unaware = false;
+        self.drop_foreign(at);
+    }
+
+    fn drop_foreign(&mut self, at: usize) {
+        let owner = &self.owner;
+        let server = &mut self.servers[at];
+        let gone: Vec<_> = server.subscribed.iter().filter(|n| n.0 == "s" && owner[&slot(n)] != at).cloned().collect();
+        for name in gone {
+            server.subscribed.remove(&name);
+            server.to_client.push_back(Came::Push(format!(">3\r\n+sunsubscribe\r\n{}:0\r\n", bulk(&name.1))));
+        }
+    }
+
+    fn lose_connection(&mut self, at: usize) {
+        let server = &mut self.servers[at];
+        let old = conn(at, server.generation);
+        server.generation += 1;
+        server.subscribed.clear();
+        let mut lost: Vec<_> = Vec::new();
+        for sent in server.to_server.drain(..) {
+            if let Sent::Request(request, _) = sent {
+                lost.push(request.ticket);
+            }
+        }
+        for came in server.to_client.drain(..) {
+            if let Came::Done(ticket, _) = came {
+                lost.push(ticket);
+            }
+        }
+        self.client.on_lost(old);
+        for ticket in lost {
+            self.client.on_command_done(self.now, ticket, CommandDone::Failed);
+        }
+    }
+
+    fn publish(&mut self) {
+        let names = Self::names();
+        let name = names[self.below(names.len() - 1)].clone();
+        let times = self.published.entry(name.clone()).or_default();
+        let number = times.len();
+        times.push(self.now);
+        if name.1.starts_with('x') {
+            self.published.entry(("p", "x*".into())).or_default().push(self.now);
+        }
+        for (at, server) in self.servers.iter_mut().enumerate() {
+            if name.0 == "s" && self.owner[&slot(&name)] != at {
+                continue;
+            }
+            if server.subscribed.contains(&name) {
+                let word = if name.0 == "s" { "smessage" } else { "message" };
+                let push = format!(">3\r\n{}{}{}", bulk(word), bulk(&name.1), bulk(&number.to_string()));
+                server.to_client.push_back(Came::Push(push));
+            }
+            if name.1.starts_with('x') && server.subscribed.contains(&("p", "x*".into())) {
+                let push =
+                    format!("*4\r\n{}{}{}{}", bulk("pmessage"), bulk("x*"), bulk("x"), bulk(&number.to_string()));
+                server.to_client.push_back(Came::Push(push));
+            }
+        }
+    }
+
+    fn wish(&mut self) {
+        let names = Self::names();
+        let name = names[self.below(names.len())].clone();
+        if self.wanted.remove(&name) {
+            assert!(self.client.unwant(kind(name.0), name.1.as_bytes()));
+            self.seen.remove(&name);
+        } else {
+            self.client.want(kind(name.0), name.1.as_bytes()).unwrap();
+            self.wanted.insert(name);
+        }
+    }
+
+    /// The server takes what came in first.
+    fn serve(&mut self, at: usize) {
+        let owner = &self.owner;
+        let server = &mut self.servers[at];
+        let (request, channels) = match server.to_server.pop_front() {
+            Some(Sent::Request(request, channels)) => (request, channels),
+            Some(Sent::Ping(asked)) => return server.to_client.push_back(Came::Pong(asked)),
+            None => return,
+        };
+        if request.kind == Kind::Sharded {
+            let slots: BTreeSet<_> = channels.iter().map(|name| Slot::of_key(name.as_bytes()).get()).collect();
+            assert_eq!(slots.len(), 1, "CROSSSLOT");
+            let n = *slots.first().unwrap();
+            assert_eq!(request.slot, Slot::new(n));
+            if owner[&n] != at && !server.unaware {
+                let error = format!("MOVED {n} 10.0.0.1:{}", 7_200 + owner[&n]);
+                return server.to_client.push_back(Came::Done(request.ticket, Some(error)));
+            }
+        }
+        let (letter, word) = match request.kind {
+            Kind::Sharded => ("s", "s"),
+            Kind::Plain => ("", ""),
+            Kind::Pattern => ("p", "p"),
+        };
+        for channel in channels {
+            let name = (letter, channel);
+            let verb = match request.action {
+                Action::Subscribe => {
+                    server.subscribed.insert(name.clone());
+                    "subscribe"
+                }
+                Action::Unsubscribe => {
+                    server.subscribed.remove(&name);
+                    "unsubscribe"
+                }
+            };
+            server.to_client.push_back(Came::Push(format!(">3\r\n+{word}{verb}\r\n{}:1\r\n", bulk(&name.1))));
+        }
+        server.to_client.push_back(Came::Done(request.ticket, None));
+    }
+
+    /// The client takes what came in first.
+    fn receive(&mut self, at: usize) {
+        let from = conn(at, self.servers[at].generation);
+        match self.servers[at].to_client.pop_front() {
+            None => {}
+            Some(Came::Pong(asked)) => self.client.on_alive(from, asked),
+            Some(Came::Done(ticket, error)) => {
+                let done = match &error {
+                    Some(error) => CommandDone::Refused { error: error.as_bytes() },
+                    None => CommandDone::Fenced { conn: from },
+                };
+                self.client.on_command_done(self.now, ticket, done);
+            }
+            Some(Came::Push(wire)) => {
+                let Ok(Status::Complete((frame, _))) = Frame::new_checked(wire.as_bytes(), &Limits::DEFAULT) else {
+                    panic!("{wire:?}")
+                };
+                if let PushEvent::Message(message) = self.client.on_push(from, &frame) {
+                    let name = match (message.kind, message.pattern) {
+                        (Kind::Sharded, _) => ("s", message.channel),
+                        (_, Some(pattern)) => ("p", pattern),
+                        (_, None) => ("", message.channel),
+                    };
+                    let name = (name.0, String::from_utf8(name.1.to_vec()).unwrap());
+                    let number: usize = std::str::from_utf8(message.payload).unwrap().parse().unwrap();
+                    self.message(&name, number, message.gap);
+                }
+            }
+        }
+    }
+
+    fn message(&mut self, name: &Name, number: usize, gap: Option<Gap>) {
+        assert!(self.wanted.contains(name), "nobody wants {name:?}");
+        self.delivered += 1;
+        let seen = self.seen.entry(name.clone()).or_default();
+        if let Some(gap) = gap {
+            seen.1 = Some(seen.1.map_or(gap.since, |first| first.min(gap.since)));
+            self.gaps += 1;
+        }
+        // The pattern matches one channel here, so its messages are numbered by that.
+        let times = &self.published[&if name.0 == "p" { ("", "x".to_string()) } else { name.clone() }];
+        if let Some(last) = seen.0 {
+            assert!(number > last, "{name:?} came again or out of order");
+            let lost = times[last + 1..number].first();
+            if let Some(lost) = lost {
+                let since = seen.1.unwrap_or_else(|| panic!("{name:?} lost {} before {number} unsaid", last + 1));
+                assert!(
+                    since <= *lost,
+                    "the gap of {name:?} begins too late: {since:?} after {lost:?}, now {:?}",
+                    self.now
+                );
+            }
+        }
+        *seen = (Some(number), None);
+    }
+
+    fn events(&mut self) {
+        while let Some(event) = self.client.poll_event() {
+            if let Event::Gap { channel, since } = event {
+                let (kind, name) = self.client.name(channel).unwrap();
+                let letter = ["s", "", "p"][kind as usize];
+                let name = (letter, String::from_utf8(name.to_vec()).unwrap());
+                assert!(self.wanted.contains(&name), "an event of {name:?}, which nobody wants");
+                let gap = &mut self.seen.entry(name).or_default().1;
+                *gap = Some(gap.map_or(since, |first| first.min(since)));
+                self.gaps += 1;
+            }
+        }
+    }
+
+    fn send(&mut self, map: &BTreeMap<u16, usize>) {
+        let (client, now) = (&mut self.client, self.now);
+        let Some(request) = with_map(map, |map| client.poll(now, map)) else { return };
+        let args = self.client.args(&request);
+        let channels: Vec<_> =
+            (1..args.count()).map(|i| String::from_utf8(args.arg(i).unwrap().to_vec()).unwrap()).collect();
+        assert_eq!(channels.len(), usize::from(request.channels));
+        let at = (0..SERVERS).find(|&n| node(n) == request.node).unwrap();
+        self.servers[at].to_server.push_back(Sent::Request(request, channels));
+    }
+
+    fn step(&mut self, map: &mut BTreeMap<u16, usize>, wild: bool) {
+        self.now = self.now + Duration::from_millis(1);
+        let at = self.below(SERVERS);
+        match self.below(if wild { 40 } else { 26 }) {
+            0..6 => self.send(map),
+            6..12 => self.serve(at),
+            12..20 => self.receive(at),
+            20..22 => self.events(),
+            22 => {
+                if self.client.wants_refresh() || self.below(4) == 0 {
+                    map.clone_from(&self.owner);
+                    self.refresh();
+                }
+            }
+            23 => {
+                let ping = Sent::Ping(self.now);
+                self.servers[at].to_server.push_back(ping);
+            }
+            24 | 25 | 30..34 => self.publish(),
+            26 | 27 => self.wish(),
+            28 => {
+                let slots: Vec<_> = self.owner.keys().copied().collect();
+                let n = slots[self.below(slots.len())];
+                let to = self.below(SERVERS);
+                self.move_slot(n, to);
+            }
+            29 => self.lose_connection(at),
+            34 => {
+                // Failover: all slots of a server leave it at once.
+                self.servers[at].unaware = self.below(2) == 0;
+                for (n, _) in self.owner.clone().into_iter().filter(|(_, owner)| *owner == at) {
+                    self.move_slot(n, (at + 1) % SERVERS);
+                }
+            }
+            35 => self.notice(at),
+            _ => {}
+        }
+    }
+
+    /// Every wanted channel is subscribed once, at its owner; nothing else is.
+    fn settled(&self) -> bool {
+        let mut subscribed: Vec<_> = self.servers.iter().flat_map(|server| server.subscribed.iter().cloned()).collect();
+        subscribed.sort();
+        subscribed == self.wanted.iter().cloned().collect::<Vec<_>>()
+            && self
+                .servers
+                .iter()
+                .enumerate()
+                .all(|(at, server)| server.subscribed.iter().all(|name| name.0 != "s" || self.owner[&slot(name)] == at))
+            && self.client.is_settled()
+    }
+}
+
+#[test]
+fn wishes_are_kept_and_no_loss_is_hidden() {
+    let (mut delivered, mut gaps) = (0, 0);
+    for seed in 0..400 {
+        let mut world = World::new(seed);
+        let mut map = world.owner.clone();
+        for _ in 0..1_500 {
+            world.step(&mut map, true);
+        }
+        (0..SERVERS).for_each(|at| world.notice(at));
+        for round in 0.. {
+            let there: Vec<_> = world.servers.iter().map(|server| &server.subscribed).collect();
+            assert!(round < 60_000, "seed {seed}: {:?} {there:?}", world.wanted);
+            world.step(&mut map, false);
+            if world.settled() {
+                break;
+            }
+            // Time enough for the longest wait.
+            world.now = world.now + Duration::from_millis(1);
+        }
+        delivered += world.delivered;
+        gaps += world.gaps;
+    }
+    assert!(delivered > 5_000 && gaps > 1_000, "{delivered} messages, {gaps} gaps");
+}
+
+struct Client(Reconciler<StaticStorage<8, 2, 200>>, BTreeMap<u16, usize>);
+
+impl Client {
+    fn new(names: &[&str]) -> Self {
+        let mut client = Reconciler::new(Policy::DEFAULT, 1, StaticStorage::new());
+        let mut owner = BTreeMap::new();
+        for name in names {
+            client.want(Kind::Sharded, name.as_bytes()).unwrap();
+            owner.insert(Slot::of_key(name.as_bytes()).get(), 0);
+        }
+        Self(client, owner)
+    }
+
+    fn poll(&mut self, ms: u64) -> Option<SubRequest> {
+        let client = &mut self.0;
+        with_map(&self.1, |map| client.poll(Instant::from_micros(ms * 1_000), map))
+    }
+
+    fn push(&mut self, generation: u32, wire: &str) -> String {
+        let Ok(Status::Complete((frame, _))) = Frame::new_checked(wire.as_bytes(), &Limits::DEFAULT) else { panic!() };
+        match self.0.on_push(conn(0, generation), &frame) {
+            PushEvent::Message(message) => format!("message {:?}", message.gap.map(|gap| gap.since.as_micros())),
+            PushEvent::Dropped => "dropped".into(),
+            PushEvent::Handled => "handled".into(),
+            other => format!("{other:?}"),
+        }
+    }
+
+    fn done(&mut self, ms: u64, request: SubRequest, done: CommandDone<'_>) {
+        self.0.on_command_done(Instant::from_micros(ms * 1_000), request.ticket, done);
+    }
+}
+
+const FENCED: CommandDone<'static> = CommandDone::Fenced { conn: ConnId::new(0, 0) };
+
+#[test]
+fn a_gap_comes_with_the_first_message_and_begins_at_the_last_proof() {
+    let mut client = Client::new(&["c"]);
+    let request = client.poll(10).unwrap();
+    assert_eq!((request.action, request.channels), (Action::Subscribe, 1));
+    assert_eq!(client.push(0, "*3\r\n$10\r\nssubscribe\r\n$1\r\nc\r\n:1\r\n"), "handled");
+    client.done(12, request, FENCED);
+    assert!(client.0.is_settled() && client.poll(13).is_none());
+    assert_eq!(client.push(0, "*3\r\n$8\r\nsmessage\r\n$1\r\nc\r\n$1\r\n1\r\n"), "message None");
+    let map = client.1.clone();
+    with_map(&map, |map| client.0.on_map(Instant::from_micros(30_000), map));
+    client.0.on_alive(conn(0, 0), Instant::from_micros(20_000));
+    // Unasked.
+    assert_eq!(client.push(0, "*3\r\n$12\r\nsunsubscribe\r\n$1\r\nc\r\n:0\r\n"), "handled");
+    assert!(client.0.wants_refresh());
+    assert_eq!(client.push(0, "*3\r\n$8\r\nsmessage\r\n$1\r\nc\r\n$1\r\n2\r\n"), "dropped");
+    let request = client.poll(40).unwrap();
+    client.done(41, request, CommandDone::Refused { error: b"MOVED 7365 10.0.0.1:7200" });
+    let request = client.poll(41).expect("the first MOVED is followed at once");
+    client.done(42, request, CommandDone::Refused { error: b"MOVED 7365 10.0.0.1:7200" });
+    assert!(client.poll(42).is_none(), "the second waits");
+    let at = client.0.poll_timeout().unwrap().as_micros() / 1_000 + 1;
+    let request = client.poll(at).unwrap();
+    assert_eq!(client.push(0, ">3\r\n$10\r\nssubscribe\r\n$1\r\nc\r\n:1\r\n"), "handled");
+    assert_eq!(client.push(0, "*3\r\n$8\r\nsmessage\r\n$1\r\nc\r\n$1\r\n3\r\n"), "message Some(20000)");
+    assert_eq!(client.push(0, "*3\r\n$8\r\nsmessage\r\n$1\r\nc\r\n$1\r\n4\r\n"), "message None");
+    client.done(at + 1, request, FENCED);
+    let mut events = Vec::new();
+    while let Some(event) = client.0.poll_event() {
+        events.push(event);
+    }
+    let id = client.0.find(Kind::Sharded, b"c").unwrap();
+    assert_eq!(events, [Event::Interrupted(id), Event::Confirmed(id)]);
+    assert_eq!(client.0.state(id), Some(State::Active(node(0))));
+}
+
+/// The slot leaves while the unsubscribe is under way: its push, then MOVED.
+#[test]
+fn an_unsubscribe_that_races_with_a_move_wins() {
+    let mut client = Client::new(&["c"]);
+    let request = client.poll(1).unwrap();
+    client.push(0, ">3\r\n+ssubscribe\r\n$1\r\nc\r\n:1\r\n");
+    client.done(2, request, FENCED);
+    assert!(client.0.unwant(Kind::Sharded, b"c"));
+    let request = client.poll(3).unwrap();
+    assert_eq!(request.action, Action::Unsubscribe);
+    client.push(0, ">3\r\n+sunsubscribe\r\n$1\r\nc\r\n:0\r\n");
+    client.done(4, request, CommandDone::Refused { error: b"MOVED 7365 10.0.0.1:7201" });
+    assert!(client.poll(10_000).is_none() && client.0.find(Kind::Sharded, b"c").is_none());
+    assert!(!client.0.unwant(Kind::Sharded, b"c"));
+}
+
+/// One request for each slot, within the bound, and none for a channel that has one under way.
+#[test]
+fn channels_of_a_slot_share_a_request() {
+    let mut client = Client::new(&["{a}1", "b", "{a}2", "{a}3"]);
+    client.0.core.policy.channels = 2;
+    let mut sizes = Vec::new();
+    while let Some(request) = client.poll(1) {
+        let args = client.0.args(&request);
+        assert_eq!(args.arg(0), Some(&b"SSUBSCRIBE"[..]));
+        assert!(args.channels().all(|name| Some(Slot::of_key(name)) == request.slot));
+        assert_eq!(args.channels().count(), usize::from(request.channels));
+        sizes.push(request.channels);
+    }
+    sizes.sort_unstable();
+    assert_eq!(sizes, [1, 1, 2]);
+}
+
+#[test]
+fn full_tables_say_so() {
+    let mut client = Client::new(&[]);
+    for n in 0..8 {
+        client.0.want(Kind::Plain, format!("{n}").as_bytes()).unwrap();
+    }
+    assert_eq!(client.0.want(Kind::Plain, b"9"), Err(Full::Channels));
+    assert!(client.0.want(Kind::Plain, b"3").is_ok(), "it is there already");
+    assert!(client.0.unwant(Kind::Plain, b"3"));
+    assert_eq!(client.0.want(Kind::Plain, &[b'x'; 200]), Err(Full::Names));
+    assert!(client.0.want(Kind::Plain, b"9").is_ok());
+}
+
+/// What the documentation says.
+#[test]
+fn sizes() {
+    assert!(size_of::<Channel>() <= 72, "{}", size_of::<Channel>());
+    assert!(size_of::<Link>() <= 48, "{}", size_of::<Link>());
+    assert!(size_of::<Bucket>() == 8 && size_of::<SubRequest>() <= 48);
+    assert!(size_of::<Reconciler<Parts<'_>>>() <= 300, "{}", size_of::<Reconciler<Parts<'_>>>());
+}
