@@ -1,5 +1,7 @@
 //! What the fuzz targets share.
 
+pub mod topology;
+
 /// How an input is to be cut and what limits apply, from its first two bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {

@@ -23,6 +23,7 @@ use crate::slot::Slot;
 use walk::{Item, Scalar, Walk};
 
 /// Strings of at most this many bytes should come whole (`TokenState::with_whole`): the longest host name and more.
+/// Longer ones (but for the text of CLUSTER NODES) are not looked at, however they come.
 pub const WHOLE: usize = 512;
 
 /// Which command's reply is read.
@@ -207,6 +208,7 @@ impl Reader {
         }
         #[cfg(feature = "nodes-reply")]
         if let State::Nodes(nodes) = &mut self.state
+            && !self.walk.skipping()
             && nodes.text(token, context, map, on_mark)?
         {
             map.finish()?;
@@ -315,6 +317,7 @@ fn top_level(scalar: Scalar<'_>) -> Rejection {
             ErrorKind::ClusterDisabled => Rejection::NoCluster,
             kind => Rejection::ServerError(kind),
         },
+        Scalar::LongError => Rejection::ServerError(ErrorKind::Other),
         _ => Rejection::Malformed("not a topology reply"),
     }
 }

@@ -114,16 +114,11 @@ impl Nodes {
             let Some((piece, rest)) = bytes.split_at_checked(at) else { break };
             let Some((end, rest)) = rest.split_first() else { break };
             bytes = rest;
-            if *end == b'\n' {
-                self.stash_or(piece, context, map, on_mark)?;
-                self.end_of_line(context, map)?;
-            } else {
-                self.stash_or(piece, context, map, on_mark)?;
-                if *end == b',' {
-                    self.line.piece = self.line.piece.saturating_add(1);
-                } else {
-                    self.next_field(context, map)?;
-                }
+            self.stash_or(piece, map, on_mark)?;
+            match end {
+                b'\n' => self.end_of_line(context, map)?,
+                b',' => self.line.piece = self.line.piece.saturating_add(1),
+                _ => self.next_field(context, map)?,
             }
         }
         self.stash(bytes);
@@ -131,15 +126,9 @@ impl Nodes {
     }
 
     /// Reads a piece, with what the chunks before held of it.
-    fn stash_or(
-        &mut self,
-        piece: &[u8],
-        context: &Context<'_>,
-        map: &mut MapMut<'_>,
-        on_mark: &mut dyn FnMut(Mark),
-    ) -> Result<(), Rejection> {
-        let _ = context;
-        if self.len == 0 && !self.cut {
+    fn stash_or(&mut self, piece: &[u8], map: &mut MapMut<'_>, on_mark: &mut dyn FnMut(Mark)) -> Result<(), Rejection> {
+        // A piece too long for the scratch is refused even if it comes whole: how the bytes are cut must not matter.
+        if self.len == 0 && !self.cut && piece.len() <= SCRATCH {
             return self.line.piece(piece, map, on_mark);
         }
         self.stash(piece);
@@ -170,7 +159,7 @@ impl Nodes {
         on_mark: &mut dyn FnMut(Mark),
     ) -> Result<(), Rejection> {
         if self.len > 0 || self.cut || self.line.field > 0 {
-            self.stash_or(&[], context, map, on_mark)?;
+            self.stash_or(&[], map, on_mark)?;
             self.end_of_line(context, map)?;
         }
         Ok(())

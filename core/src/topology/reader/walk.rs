@@ -1,6 +1,7 @@
 //! Where in a nested reply the next token stands.
 
-use crate::resp::Token;
+use super::WHOLE;
+use crate::resp::{Text, Token};
 use crate::topology::Rejection;
 
 /// Deepest nesting a reader enters; deeper values are skipped. SLOTS: reply, entry, node, metadata. SHARDS: reply,
@@ -40,6 +41,8 @@ pub(super) enum Scalar<'a> {
     Integer(i64),
     Null,
     Error(&'a [u8]),
+    /// An error too long to come whole.
+    LongError,
     /// A string too long to come whole, or a type no topology reply has.
     Other,
 }
@@ -77,18 +80,21 @@ pub(super) struct Walk {
     depth: usize, // <= LEVELS
     /// Values still to be skipped.
     skip: u64,
-    /// Inside a string that comes in chunks.
-    in_text: bool,
     ended: bool,
 }
 
 impl Walk {
     pub(super) const fn new() -> Self {
-        Self { levels: [Level { left: 0, index: 0 }; LEVELS], depth: 0, skip: 0, in_text: false, ended: false }
+        Self { levels: [Level { left: 0, index: 0 }; LEVELS], depth: 0, skip: 0, ended: false }
     }
 
     pub(super) const fn depth(&self) -> usize {
         self.depth
+    }
+
+    /// Whether the next values are passed by.
+    pub(super) const fn skipping(&self) -> bool {
+        self.skip > 0
     }
 
     pub(super) const fn at_end(&self) -> bool {
@@ -108,19 +114,19 @@ impl Walk {
             // Neither belongs to the reply: its values are passed by without being counted.
             Token::Push(count) => return Ok(self.aside(u64::from(count))),
             Token::Attribute(pairs) => return Ok(self.aside(u64::from(pairs).saturating_mul(2))),
-            Token::Simple(text) | Token::Bulk(text) | Token::Verbatim { text, .. } => Scalar::Text(text),
+            // What comes whole and what in chunks depends on the cut of the bytes past this length, so nothing past
+            // it may matter.
+            Token::Error(text) | Token::BlobError(text) if text.len() > WHOLE => Scalar::LongError,
+            Token::Error(text) | Token::BlobError(text) => Scalar::Error(text),
+            Token::Begin { kind: Text::Error | Text::BlobError, .. } => Scalar::LongError,
+            Token::Simple(text) | Token::Bulk(text) | Token::Verbatim { text, .. } if text.len() <= WHOLE => {
+                Scalar::Text(text)
+            }
             Token::Integer(number) => Scalar::Integer(number),
             Token::Null(_) => Scalar::Null,
-            Token::Error(text) | Token::BlobError(text) => Scalar::Error(text),
+            Token::Simple(_) | Token::Bulk(_) | Token::Verbatim { .. } | Token::Begin { .. } => Scalar::Other,
             Token::Boolean(_) | Token::Double(_) | Token::BigNumber(_) => Scalar::Other,
-            Token::Begin { .. } => {
-                self.in_text = true;
-                Scalar::Other
-            }
-            Token::Chunk { last, .. } => {
-                self.in_text &= !last;
-                return Ok(Item::Nothing);
-            }
+            Token::Chunk { .. } => return Ok(Item::Nothing),
             Token::Open(_) | Token::Close => return Err(Rejection::Malformed("a streamed value")),
             Token::TooDeep => return Err(Rejection::Malformed("nested too deep")),
         };

@@ -205,6 +205,12 @@ fn pushes_and_attributes_are_no_part_of_the_reply() {
     assert!(want.is_ok());
     assert_eq!(read(ReplyKind::Slots, &[push.clone(), plain.clone()].concat()), want);
     assert_eq!(read(ReplyKind::Slots, &[attribute.clone(), plain.clone()].concat()), want);
+    // In front of a reply that is one string, a push of strings.
+    let line = bulk(&format!("{} h:1@2 myself,master - 0 0 0 connected 0-16383\n", id_text(1)));
+    let message = b">3\r\n$7\r\nmessage\r\n$2\r\nch\r\n$3\r\nabc\r\n".to_vec();
+    for front in [&push, &message, &attribute] {
+        assert_eq!(read(ReplyKind::Nodes, &[front, &line[..]].concat()), read(ReplyKind::Nodes, &line));
+    }
     // In the middle, at every place a value may begin.
     for at in [4, 8, 12, 20, 24, 31, 35] {
         let (head, tail) = plain.split_at(at);
@@ -439,4 +445,27 @@ fn a_rejected_reply_leaves_the_map_in_use() {
     assert_eq!(map.map().version(), before.2 + 1);
     assert_eq!(map.moved(slot(4), NodeAddr::new("h", 9).unwrap()), MovedCase::NewNode);
     assert_eq!(print(&map.map()), "0-3=2 4=9 5-9=2 10-16383=-");
+}
+
+#[test]
+fn a_field_too_long_is_refused_however_it_comes() {
+    for (field, fine) in [("x".repeat(280), true), ("x".repeat(281), false)] {
+        let text = format!("{} h:1@2 master - {field} 0 0 connected 0-9\n", id_text(1));
+        let bytes = bulk(&text);
+        for piece in [1, 100, bytes.len()] {
+            let mut tables = Tables::new(4, 8, 64, false);
+            let mut levels = [Level::EMPTY; 4];
+            let mut state = TokenState::new();
+            let mut reader = Reader::new(ReplyKind::Nodes);
+            let (mut buffer, mut result) = (vec![], Ok(Status::Incomplete));
+            for part in bytes.chunks(piece) {
+                buffer.extend_from_slice(part);
+                let mut tokens = state.reader(&mut levels, &Limits::DEFAULT, &buffer);
+                result = result.and_then(|_| reader.feed(&mut tokens, &context(), &mut tables.map_mut(), &mut |_| {}));
+                let consumed = tokens.consumed();
+                buffer.drain(..consumed);
+            }
+            assert_eq!(result.is_ok(), fine, "{} in {piece}", field.len());
+        }
+    }
 }
