@@ -236,6 +236,29 @@ impl Client {
         self.run(&batch)?.value(0)
     }
 
+    /// Publishes a message to the subscribers of a channel on all nodes; how many of those on the node that was asked
+    /// got it.
+    ///
+    /// # Errors
+    /// As [`Client::command`].
+    pub fn publish(&mut self, channel: &[u8], message: &[u8]) -> Result<i64, Error> {
+        self.receivers("PUBLISH", channel, message)
+    }
+
+    /// Publishes a message to the subscribers of a sharded channel; how many of those on the node that serves its slot
+    /// got it. Redis and Valkey 7.0 and later.
+    ///
+    /// # Errors
+    /// As [`Client::command`].
+    pub fn spublish(&mut self, channel: &[u8], message: &[u8]) -> Result<i64, Error> {
+        self.receivers("SPUBLISH", channel, message)
+    }
+
+    fn receivers(&mut self, name: &str, channel: &[u8], message: &[u8]) -> Result<i64, Error> {
+        let reply = self.command(&[name.as_bytes(), channel, message])?;
+        reply.as_i64().ok_or_else(|| Error::UnexpectedReply { command: name.to_owned() })
+    }
+
     /// Runs a batch: every command reaches its node in one go, redirects are followed, results come in submission
     /// order.
     ///

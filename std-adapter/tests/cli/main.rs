@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 mod decode;
+mod online;
 mod route;
 mod slot;
 mod topology;

@@ -3,6 +3,8 @@
 use std::io;
 use std::process::ExitCode;
 
+use slotwise_std::Error;
+
 /// What the process tells its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -49,6 +51,8 @@ pub(crate) enum Failure {
     Io(String, io::Error),
     /// The arguments do not fit together.
     Usage(String),
+    /// The cluster cannot be reached, or said no.
+    Cluster(slotwise_std::Error),
 }
 
 impl Failure {
@@ -71,6 +75,14 @@ impl Failure {
             Self::Usage(what) => {
                 eprintln!("slotwise: {what}");
                 Exit::Usage
+            }
+            Self::Cluster(error) => {
+                eprintln!("slotwise: {error}");
+                match error {
+                    Error::Io(_) | Error::NoCluster { .. } => Exit::Io,
+                    Error::Url(_) | Error::Settings(_) => Exit::Usage,
+                    _ => Exit::Negative,
+                }
             }
         }
     }

@@ -1,10 +1,13 @@
 //! `slotwise`: look at and work with Redis/Valkey clusters from the command line.
 
+mod connect;
 mod decode;
 mod escape;
 mod exit;
 mod input;
 mod output;
+mod progress;
+mod pubsub;
 mod route;
 mod slot;
 mod topology;
@@ -31,6 +34,7 @@ enum Verb {
     Route(route::Args),
     Decode(decode::Args),
     Topology(topology::Args),
+    Publish(pubsub::PublishArgs),
 }
 
 fn main() -> ExitCode {
@@ -50,6 +54,7 @@ fn main() -> ExitCode {
         Verb::Route(args) => route::run(&args),
         Verb::Decode(args) => decode::run(&args),
         Verb::Topology(args) => topology::run(&args),
+        Verb::Publish(args) => pubsub::publish(&args),
     };
     result.unwrap_or_else(Failure::report).into()
 }

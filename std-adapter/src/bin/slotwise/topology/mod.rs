@@ -1,27 +1,31 @@
 //! `slotwise topology`: who serves which slots.
 
 mod offline;
+mod online;
 mod show;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use clap::ValueEnum;
 use slotwise::topology::ReplyKind;
 
+use crate::connect::{self, Speech};
 use crate::escape;
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 
 use self::offline::Snapshot;
 
-/// Show which nodes serve which slots, from a captured topology reply.
+/// Show which nodes serve which slots: of a running cluster, or from a captured topology reply.
 ///
-/// Reads the raw reply (RESP2 or RESP3) to CLUSTER SLOTS, CLUSTER SHARDS or CLUSTER NODES as a server sent it, and
-/// applies it as a client would: whole, or not at all. An empty, contradictory or malformed reply is refused with the
-/// reason.
+/// With a URL every primary is asked; slots on the move are told as their nodes see them. With --from the raw reply
+/// (RESP2 or RESP3) to CLUSTER SLOTS, CLUSTER SHARDS or CLUSTER NODES, as a server sent it, is applied as a client
+/// would: whole, or not at all. An empty, contradictory or malformed reply is refused with the reason.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
+  slotwise topology redis://10.0.0.1:7000
+  slotwise topology redis://10.0.0.1:7000 --json
   printf 'CLUSTER SLOTS\\r\\n' | nc -q1 10.0.0.1 7000 > slots.resp
   slotwise topology --from slots.resp --kind slots --answered-by 10.0.0.1:7000
   slotwise topology --from nodes.resp --kind nodes --answered-by 10.0.0.1:7000 --json
@@ -32,21 +36,29 @@ JSON of slots and shards:
 JSON of nodes:
   {\"uncovered\":[[first,last]..],\"nodes\":[{\"id\":s,\"addr\":\"host:port\",\"role\":\"primary\"|\"replica\",
    \"slots\":[[first,last]..],\"migrating\":[[slot,id]..],\"importing\":[[slot,id]..],\"epoch\":N}..]}
-A refused reply: {\"rejected\":why}
+JSON of a running cluster: both, in one object. A refused reply: {\"rejected\":why}
 An address that the reply does not give is null; replicas are those fit to be read from. IPv6
 addresses are written as servers write them: the port follows the last colon.
 
-Exit codes: 0 a topology, 1 the reply was rejected, 2 bad usage, 3 the file cannot be read.")]
+Exit codes: 0 a topology, 1 the reply was rejected, 2 bad usage, 3 no connection, or the file
+cannot be read.")]
+#[command(group = clap::ArgGroup::new("source").required(true))]
 pub(crate) struct Args {
+    /// redis://[user[:password]@]host[:port][,host[:port]..]; any node of the cluster will do. What the URL leaves out
+    /// is taken from SLOTWISE_USERNAME and SLOTWISE_PASSWORD
+    #[arg(value_name = "URL", group = "source")]
+    url: Option<String>,
+    #[command(flatten)]
+    speech: Speech,
     /// The file with the captured reply; - means standard input
-    #[arg(long, value_name = "FILE")]
-    from: OsString,
+    #[arg(long, value_name = "FILE", group = "source", requires = "kind", requires = "answered_by")]
+    from: Option<OsString>,
     /// Which command the reply answers
-    #[arg(long, value_enum)]
-    kind: Kind,
+    #[arg(long, value_enum, requires = "from")]
+    kind: Option<Kind>,
     /// The node that answered: replies leave its host out, or name a host only by it
-    #[arg(long, value_name = "HOST:PORT")]
-    answered_by: String,
+    #[arg(long, value_name = "HOST:PORT", requires = "from")]
+    answered_by: Option<String>,
     /// One JSON object (described below)
     #[arg(long)]
     json: bool,
@@ -74,11 +86,25 @@ impl From<Kind> for ReplyKind {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
-    let read = offline::read(&args.from, args.kind, &args.answered_by)?;
+    if let Some(url) = &args.url {
+        let snapshot = online::read(&connect::builder(url, &args.speech)?)?;
+        let mut out = Output::new();
+        print(&mut out, args, None, &snapshot)?;
+        out.flush()?;
+        return Ok(Exit::Done);
+    }
+    match (&args.from, args.kind, &args.answered_by) {
+        (Some(from), Some(kind), Some(answered_by)) => captured(args, from, kind, answered_by),
+        _ => Err(Failure::Usage("--from takes --kind and --answered-by".to_owned())),
+    }
+}
+
+fn captured(args: &Args, from: &OsStr, kind: Kind, answered_by: &str) -> Result<Exit, Failure> {
+    let read = offline::read(from, kind, answered_by)?;
     let mut out = Output::new();
     let exit = match read {
         Ok(snapshot) => {
-            print(&mut out, args, &snapshot)?;
+            print(&mut out, args, Some(kind), &snapshot)?;
             Exit::Done
         }
         Err(rejection) => {
@@ -93,12 +119,14 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-fn print(out: &mut Output, args: &Args, snapshot: &Snapshot) -> Result<(), Failure> {
+/// Prints what a reply of that kind told, or all there is.
+fn print(out: &mut Output, args: &Args, kind: Option<Kind>, snapshot: &Snapshot) -> Result<(), Failure> {
     let map = snapshot.map();
     if args.json {
-        let value = match args.kind {
-            Kind::Nodes => show::nodes_json(&map, snapshot.marks()),
-            Kind::Slots | Kind::Shards => show::ranges_json(&map),
+        let value = match kind {
+            Some(Kind::Nodes) => show::nodes_json(&map, snapshot.marks()),
+            Some(Kind::Slots | Kind::Shards) => show::ranges_json(&map),
+            None => show::both_json(&map, snapshot.marks()),
         };
         out.line([value.to_string().as_bytes()])
     } else {

@@ -77,6 +77,21 @@ impl Snapshot {
         &self.marks
     }
 
+    /// The map of a reply that `answered_by` gave.
+    pub(crate) fn of(kind: Kind, reply: &[u8], answered_by: NodeAddr<'_>) -> Result<Self, Refusal> {
+        let mut snapshot = Self::sized_for(reply.len());
+        snapshot.fill(kind, reply, answered_by).map(|()| snapshot)
+    }
+
+    /// Takes over what another node says of its own migrations.
+    pub(crate) fn add_marks(&mut self, marks: &[Mark]) {
+        for mark in marks {
+            if !self.marks.contains(mark) {
+                self.marks.push(*mark);
+            }
+        }
+    }
+
     fn fill(&mut self, kind: Kind, reply: &[u8], answered_by: NodeAddr<'_>) -> Result<(), Refusal> {
         let parts = MapParts {
             nodes: &mut self.nodes,
@@ -106,6 +121,5 @@ pub(crate) fn read(path: &OsStr, kind: Kind, answered_by: &str) -> Result<Result
     let answered_by = NodeAddr::parse(answered_by.as_bytes())
         .map_err(|error| Failure::Usage(format!("--answered-by takes HOST:PORT: {error}")))?;
     let reply = Source::open(Some(path), "a reply")?.read_to_end()?;
-    let mut snapshot = Snapshot::sized_for(reply.len());
-    Ok(snapshot.fill(kind, &reply, answered_by).map(|()| snapshot))
+    Ok(Snapshot::of(kind, &reply, answered_by))
 }

@@ -66,6 +66,15 @@ pub(crate) fn nodes_json(map: &Map<'_>, marks: &[Mark]) -> Value {
     json!({ "uncovered": uncovered(map), "nodes": nodes })
 }
 
+/// The form for a running cluster: the ranges, and the nodes beside them.
+pub(crate) fn both_json(map: &Map<'_>, marks: &[Mark]) -> Value {
+    let (mut ranges, mut nodes) = (ranges_json(map), nodes_json(map, marks));
+    if let (Some(both), Some(nodes)) = (ranges.as_object_mut(), nodes.as_object_mut()) {
+        both.append(nodes);
+    }
+    ranges
+}
+
 /// One line per shard, then what is not as it should be.
 pub(crate) fn table(map: &Map<'_>, marks: &[Mark]) -> String {
     const HEAD: [&str; 5] = ["SHARD", "SLOTS", "PRIMARY", "REPLICAS", "HEALTH"];
