@@ -1,6 +1,7 @@
 //! Scans of a cluster that changes under them: what the certificate says is true.
 
 mod cluster;
+mod directed;
 
 use super::*;
 use crate::ids::NodeId;
@@ -74,6 +75,8 @@ struct Run {
     /// Cut replies into pieces of this size and read tokens; 0: whole frames.
     piece: usize,
     requests: Vec<(NodeId, RequestKind)>,
+    /// What MATCH asks for.
+    prefix: &'static str,
 }
 
 fn wire(kind: RequestKind, cluster: &Cluster, at: usize, resp3: bool, keep: impl Fn(&str) -> bool) -> Vec<u8> {
@@ -98,11 +101,12 @@ fn wire(kind: RequestKind, cluster: &Cluster, at: usize, resp3: bool, keep: impl
 }
 
 impl Run {
-    fn new(cluster: Cluster, options: &ScanOptions<'_>, walks: usize, world: World) -> Self {
+    fn new(cluster: Cluster, options: &ScanOptions<'static>, walks: usize, world: World) -> Self {
         let map = ClientMap::of(&cluster);
         let scan = ClusterScan::new(options, vec![Walk::IDLE; walks]);
+        let prefix = options.pattern.map_or("", |glob| std::str::from_utf8(glob).unwrap().trim_end_matches('*'));
         let (found, pending, requests) = (BTreeMap::new(), Vec::new(), Vec::new());
-        Self { cluster, scan, found, map, now: Instant::EPOCH, pending, world, piece: 0, requests }
+        Self { cluster, scan, found, map, now: Instant::EPOCH, pending, world, piece: 0, requests, prefix }
     }
 
     fn change(&mut self) {
@@ -161,8 +165,9 @@ impl Run {
         if self.pending[index].reply.is_none() {
             let resp3 = self.cluster.below(2) == 0;
             let at = self.pending[index].server;
+            let prefix = self.prefix;
             self.pending[index].reply =
-                Some(wire(self.pending[index].request.kind, &self.cluster, at, resp3, |_| true));
+                Some(wire(self.pending[index].request.kind, &self.cluster, at, resp3, |key| key.starts_with(prefix)));
             return;
         }
         let pending = self.pending.swap_remove(index);
@@ -284,122 +289,4 @@ fn every_kind_of_change_alone_and_together() {
         }
         assert!(restarts > 0, "kind {number} changed nothing");
     }
-}
-
-/// A primary that was replaced and cut off has only old keys; the client's map is as old.
-#[test]
-fn a_cut_off_primary_does_not_vouch() {
-    let mut cluster = Cluster::new(3, &[Order::BySlot; 4], 100, false);
-    cluster.depose(0, true);
-    (0..200).for_each(|_| cluster.add_key());
-    cluster.all_throughout();
-    let mut run = Run::new(cluster, &ScanOptions::new(), 4, CALM);
-    run.map = ClientMap::of(&Cluster::new(3, &[Order::BySlot; 4], 0, false));
-    run.finish();
-    run.check();
-    assert_eq!(run.scan.certificate().check(), Ok(()));
-    assert_eq!(run.found.len(), run.cluster.throughout.len());
-}
-
-/// A primary that does not know yet that it was replaced, and sees nothing wrong; the map has changed meanwhile.
-#[test]
-fn the_map_must_agree_when_the_proof_is_closed() {
-    let mut cluster = Cluster::new(3, &[Order::BySlot; 4], 100, false);
-    cluster.depose(0, false);
-    (0..200).for_each(|_| cluster.add_key());
-    cluster.all_throughout();
-    let mut run = Run::new(cluster, &ScanOptions::new(), 4, CALM);
-    run.map = ClientMap::of(&Cluster::new(3, &[Order::BySlot; 4], 0, false));
-    while !run.requests.iter().any(|(node, _)| *node == run.cluster.servers[0].id) {
-        run.step();
-    }
-    run.map = ClientMap::of(&run.cluster);
-    run.finish();
-    run.check();
-    assert_eq!(run.scan.certificate().check(), Ok(()));
-    assert_eq!(run.found.len(), run.cluster.throughout.len());
-}
-
-/// Whatever is behind the connection no longer goes by slots, and no connection was lost.
-#[test]
-fn every_page_is_checked_for_the_order() {
-    for seed in 0..20 {
-        let cluster = Cluster::new(seed, &[Order::BySlot], 400, false);
-        let mut run = Run::new(cluster, &ScanOptions::new().count(9), 1, CALM);
-        while run.found.len() < 60 {
-            run.step();
-        }
-        run.cluster.servers[0].order = Order::OneTable(16);
-        run.scan.set_count(2_000);
-        run.finish();
-        run.check();
-        assert_eq!(run.scan.certificate().check(), Ok(()));
-    }
-}
-
-/// A node whose keys all lie in one slot shows nothing about its order.
-#[test]
-fn one_slot_is_no_evidence() {
-    let mut cluster = Cluster::new(5, &[Order::OneTable(16); 2], 0, false);
-    let tag = Slot::of_key(b"{t}");
-    cluster.own_only(0, tag.get());
-    (0..300).for_each(|n| cluster.insert(0, &format!("{{t}}{n}")));
-    cluster.all_throughout();
-    let mut run = Run::new(cluster, &ScanOptions::new().count(500), 2, CALM);
-    run.finish();
-    run.check();
-    assert_eq!(run.found.len(), 300);
-}
-
-#[test]
-fn many_keys_of_one_slot_are_one_piece_of_evidence() {
-    let mut walk = Walk { phase: walk::Phase::Probe, ..Walk::IDLE };
-    let slot = Slot::of_key(b"{t}");
-    (walk.own, walk.next) = (Some((slot, slot)), Cursor::at_slot(slot));
-    (0..100).for_each(|_| walk.weigh(slot));
-    assert_eq!(walk.evidence, 14);
-}
-
-/// The migration ends, and the slot goes on to a third node, while the walk of both its ends is at the second.
-#[test]
-fn both_ends_of_an_open_migration_must_stay_open() {
-    let mut met = 0;
-    for seed in 0..20 {
-        let mut cluster = Cluster::new(seed, &[Order::BySlot; 3], 50, true);
-        (0..20).for_each(|_| cluster.add_key());
-        cluster.all_throughout();
-        cluster.open_migration();
-        let Some(&(n, from, to)) = cluster.open().first() else { continue };
-        cluster.step_migration();
-        let mut run = Run::new(cluster, &ScanOptions::new().count(1), 3, CALM);
-        let mut moved = false;
-        while !run.scan.is_done() {
-            let passes = run.scan.certificate().counts().passes;
-            let page = |(node, kind): &(NodeId, RequestKind)| {
-                *node == run.cluster.servers[to].id
-                    && matches!(kind, RequestKind::Probe { .. } | RequestKind::Page { .. })
-            };
-            if !moved && passes > 1 && run.requests.last().is_some_and(page) {
-                moved = true;
-                met += 1;
-                while !run.cluster.open().is_empty() {
-                    run.cluster.step_migration();
-                }
-                run.cluster.hand_over(n, to, 3 - to - from);
-            }
-            run.step();
-        }
-        run.check();
-        assert_eq!(run.scan.certificate().check(), Ok(()), "seed {seed}");
-    }
-    assert!(met > 3, "{met}");
-}
-
-/// A walk takes about 2.3 KiB and the rest 6.5 KiB, as the documentation says.
-#[test]
-fn sizes() {
-    assert!(size_of::<Walk>() <= 2_400, "{}", size_of::<Walk>());
-    assert!(size_of::<ClusterScan<[Walk; 0]>>() <= 6_500, "{}", size_of::<ClusterScan<[Walk; 0]>>());
-    assert!(size_of::<ScanRequest>() <= 56 && size_of::<UnlinkKey>() == 12);
-    assert_eq!(ClusterScan::<[Walk; 2]>::inline(&ScanOptions::new()).active_walks(), 0);
 }

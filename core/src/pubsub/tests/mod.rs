@@ -1,5 +1,7 @@
 //! Subscriptions in a cluster that changes under them: what is wanted is subscribed in the end, and no loss is hidden.
 
+mod steps;
+
 use super::*;
 use crate::ids::{ConnId, NodeId};
 use crate::limits::Limits;
@@ -346,11 +348,9 @@ impl World {
             6..12 => self.serve(at),
             12..20 => self.receive(at),
             20..22 => self.events(),
-            22 => {
-                if self.client.wants_refresh() || self.below(4) == 0 {
-                    map.clone_from(&self.owner);
-                    self.refresh();
-                }
+            22 if self.client.wants_refresh() || self.below(4) == 0 => {
+                map.clone_from(&self.owner);
+                self.refresh();
             }
             23 => {
                 let ping = Sent::Ping(self.now);
@@ -415,130 +415,4 @@ fn wishes_are_kept_and_no_loss_is_hidden() {
         gaps += world.gaps;
     }
     assert!(delivered > 5_000 && gaps > 1_000, "{delivered} messages, {gaps} gaps");
-}
-
-struct Client(Reconciler<StaticStorage<8, 2, 200>>, BTreeMap<u16, usize>);
-
-impl Client {
-    fn new(names: &[&str]) -> Self {
-        let mut client = Reconciler::new(Policy::DEFAULT, 1, StaticStorage::new());
-        let mut owner = BTreeMap::new();
-        for name in names {
-            client.want(Kind::Sharded, name.as_bytes()).unwrap();
-            owner.insert(Slot::of_key(name.as_bytes()).get(), 0);
-        }
-        Self(client, owner)
-    }
-
-    fn poll(&mut self, ms: u64) -> Option<SubRequest> {
-        let client = &mut self.0;
-        with_map(&self.1, |map| client.poll(Instant::from_micros(ms * 1_000), map))
-    }
-
-    fn push(&mut self, generation: u32, wire: &str) -> String {
-        let Ok(Status::Complete((frame, _))) = Frame::new_checked(wire.as_bytes(), &Limits::DEFAULT) else { panic!() };
-        match self.0.on_push(conn(0, generation), &frame) {
-            PushEvent::Message(message) => format!("message {:?}", message.gap.map(|gap| gap.since.as_micros())),
-            PushEvent::Dropped => "dropped".into(),
-            PushEvent::Handled => "handled".into(),
-            other => format!("{other:?}"),
-        }
-    }
-
-    fn done(&mut self, ms: u64, request: SubRequest, done: CommandDone<'_>) {
-        self.0.on_command_done(Instant::from_micros(ms * 1_000), request.ticket, done);
-    }
-}
-
-const FENCED: CommandDone<'static> = CommandDone::Fenced { conn: ConnId::new(0, 0) };
-
-#[test]
-fn a_gap_comes_with_the_first_message_and_begins_at_the_last_proof() {
-    let mut client = Client::new(&["c"]);
-    let request = client.poll(10).unwrap();
-    assert_eq!((request.action, request.channels), (Action::Subscribe, 1));
-    assert_eq!(client.push(0, "*3\r\n$10\r\nssubscribe\r\n$1\r\nc\r\n:1\r\n"), "handled");
-    client.done(12, request, FENCED);
-    assert!(client.0.is_settled() && client.poll(13).is_none());
-    assert_eq!(client.push(0, "*3\r\n$8\r\nsmessage\r\n$1\r\nc\r\n$1\r\n1\r\n"), "message None");
-    let map = client.1.clone();
-    with_map(&map, |map| client.0.on_map(Instant::from_micros(30_000), map));
-    client.0.on_alive(conn(0, 0), Instant::from_micros(20_000));
-    // Unasked.
-    assert_eq!(client.push(0, "*3\r\n$12\r\nsunsubscribe\r\n$1\r\nc\r\n:0\r\n"), "handled");
-    assert!(client.0.wants_refresh());
-    assert_eq!(client.push(0, "*3\r\n$8\r\nsmessage\r\n$1\r\nc\r\n$1\r\n2\r\n"), "dropped");
-    let request = client.poll(40).unwrap();
-    client.done(41, request, CommandDone::Refused { error: b"MOVED 7365 10.0.0.1:7200" });
-    let request = client.poll(41).expect("the first MOVED is followed at once");
-    client.done(42, request, CommandDone::Refused { error: b"MOVED 7365 10.0.0.1:7200" });
-    assert!(client.poll(42).is_none(), "the second waits");
-    let at = client.0.poll_timeout().unwrap().as_micros() / 1_000 + 1;
-    let request = client.poll(at).unwrap();
-    assert_eq!(client.push(0, ">3\r\n$10\r\nssubscribe\r\n$1\r\nc\r\n:1\r\n"), "handled");
-    assert_eq!(client.push(0, "*3\r\n$8\r\nsmessage\r\n$1\r\nc\r\n$1\r\n3\r\n"), "message Some(20000)");
-    assert_eq!(client.push(0, "*3\r\n$8\r\nsmessage\r\n$1\r\nc\r\n$1\r\n4\r\n"), "message None");
-    client.done(at + 1, request, FENCED);
-    let mut events = Vec::new();
-    while let Some(event) = client.0.poll_event() {
-        events.push(event);
-    }
-    let id = client.0.find(Kind::Sharded, b"c").unwrap();
-    assert_eq!(events, [Event::Interrupted(id), Event::Confirmed(id)]);
-    assert_eq!(client.0.state(id), Some(State::Active(node(0))));
-}
-
-/// The slot leaves while the unsubscribe is under way: its push, then MOVED.
-#[test]
-fn an_unsubscribe_that_races_with_a_move_wins() {
-    let mut client = Client::new(&["c"]);
-    let request = client.poll(1).unwrap();
-    client.push(0, ">3\r\n+ssubscribe\r\n$1\r\nc\r\n:1\r\n");
-    client.done(2, request, FENCED);
-    assert!(client.0.unwant(Kind::Sharded, b"c"));
-    let request = client.poll(3).unwrap();
-    assert_eq!(request.action, Action::Unsubscribe);
-    client.push(0, ">3\r\n+sunsubscribe\r\n$1\r\nc\r\n:0\r\n");
-    client.done(4, request, CommandDone::Refused { error: b"MOVED 7365 10.0.0.1:7201" });
-    assert!(client.poll(10_000).is_none() && client.0.find(Kind::Sharded, b"c").is_none());
-    assert!(!client.0.unwant(Kind::Sharded, b"c"));
-}
-
-/// One request for each slot, within the bound, and none for a channel that has one under way.
-#[test]
-fn channels_of_a_slot_share_a_request() {
-    let mut client = Client::new(&["{a}1", "b", "{a}2", "{a}3"]);
-    client.0.core.policy.channels = 2;
-    let mut sizes = Vec::new();
-    while let Some(request) = client.poll(1) {
-        let args = client.0.args(&request);
-        assert_eq!(args.arg(0), Some(&b"SSUBSCRIBE"[..]));
-        assert!(args.channels().all(|name| Some(Slot::of_key(name)) == request.slot));
-        assert_eq!(args.channels().count(), usize::from(request.channels));
-        sizes.push(request.channels);
-    }
-    sizes.sort_unstable();
-    assert_eq!(sizes, [1, 1, 2]);
-}
-
-#[test]
-fn full_tables_say_so() {
-    let mut client = Client::new(&[]);
-    for n in 0..8 {
-        client.0.want(Kind::Plain, format!("{n}").as_bytes()).unwrap();
-    }
-    assert_eq!(client.0.want(Kind::Plain, b"9"), Err(Full::Channels));
-    assert!(client.0.want(Kind::Plain, b"3").is_ok(), "it is there already");
-    assert!(client.0.unwant(Kind::Plain, b"3"));
-    assert_eq!(client.0.want(Kind::Plain, &[b'x'; 200]), Err(Full::Names));
-    assert!(client.0.want(Kind::Plain, b"9").is_ok());
-}
-
-/// What the documentation says.
-#[test]
-fn sizes() {
-    assert!(size_of::<Channel>() <= 72, "{}", size_of::<Channel>());
-    assert!(size_of::<Link>() <= 48, "{}", size_of::<Link>());
-    assert!(size_of::<Bucket>() == 8 && size_of::<SubRequest>() <= 48);
-    assert!(size_of::<Reconciler<Parts<'_>>>() <= 300, "{}", size_of::<Reconciler<Parts<'_>>>());
 }
