@@ -24,7 +24,6 @@ impl Engine<'_> {
         let entry = self.conn(conn);
         let (node, written, purpose) = (entry.node, entry.written, entry.purpose);
         let healthy = entry.is_open() && now.since(entry.ready_since) >= HEALTHY;
-        let was_open = entry.is_open();
         let mut in_flight = core::mem::take(&mut entry.in_flight);
         let mut queue = core::mem::take(&mut entry.queue);
         self.note_closed(conn, reason);
@@ -53,7 +52,7 @@ impl Engine<'_> {
         }
 
         self.end_stream(now, conn, purpose, healthy);
-        if was_open && !self.s.shutting_down && reason != CloseReason::Retired {
+        if node.is_some() && !self.s.shutting_down && reason != CloseReason::Retired {
             // The node may be gone for good, or no longer be what it was.
             self.s.refresh.request(now, Why::Unreachable);
         }

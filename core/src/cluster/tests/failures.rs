@@ -166,3 +166,33 @@ fn shutdown_answers_everybody() {
     let spec = CommandSpec { len: 10, ..World::spec(5, Access::Read) };
     assert_eq!(world.cluster.submit(world.now, spec), Err(SubmitError::ShuttingDown));
 }
+
+#[test]
+fn a_node_that_cannot_be_reached_is_asked_about() {
+    let mut world = World::ready();
+    world.lose(A);
+    let waiting = world.set(5);
+    // The others still believe in the dead node for a while; the question is asked again at each failed dial.
+    let mut asked = 0;
+    for _ in 0..100 {
+        world.wait(Duration::from_millis(100));
+        while world.is_connected(A) {
+            let conn = world.conns.remove(&world.at(A)).unwrap().0;
+            world.cluster.handle_connect_failed(world.now, conn);
+            world.pump();
+        }
+        let at = world.at(B);
+        if core::mem::take(world.sent.get_mut(&at).unwrap()).contains(&"CLUSTER SLOTS".to_string()) {
+            asked += 1;
+            if asked < 4 {
+                world.feed(B, SLOTS);
+            } else {
+                world.feed(B, &SLOTS.replace(":7001", ":7002").replace('a', "b"));
+                break;
+            }
+        }
+    }
+    assert_eq!(asked, 4);
+    world.wait(Duration::from_millis(100));
+    assert!(world.sent[&world.at(B)].contains(&cmd(waiting)), "{:?}", world.sent);
+}
