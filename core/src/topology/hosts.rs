@@ -74,14 +74,15 @@ impl Draft {
             self.cut = true;
             return;
         };
-        let Some(room) = arena.get_mut(start..).and_then(|rest| rest.get_mut(..usize::from(len).saturating_add(2)))
+        let room = arena.get_mut(start..).and_then(<[u8]>::split_first_chunk_mut::<2>);
+        let Some((head, Some((room, _)))) = room.map(|(head, rest)| (head, rest.split_at_mut_checked(text.len())))
         else {
             self.cut = true;
             return;
         };
-        for (to, from) in room.iter_mut().zip([tag as u8, len].iter().chain(text)) {
-            *to = *from;
-        }
+        *head = [tag as u8, len];
+        // Of the same length by the line above, so this cannot panic.
+        room.copy_from_slice(text);
         self.len = self.len.saturating_add(u16::from(len)).saturating_add(2);
     }
 }

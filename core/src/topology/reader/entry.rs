@@ -105,8 +105,13 @@ impl Entry {
         if same_host {
             map.draft_push(&mut self.draft, Tag::Endpoint, context.answered_by.host().as_bytes());
         }
-        let host = Row::new(map.draft_bytes(&self.draft)).host().unwrap_or("");
-        self.id.unwrap_or_else(|| NodeId::derived(host.as_bytes(), self.port))
+        match self.id {
+            Some(id) => id,
+            None => {
+                let host = Row::new(map.draft_bytes(&self.draft)).host().unwrap_or("");
+                NodeId::derived(host.as_bytes(), self.port)
+            }
+        }
     }
 
     /// Appends the node, not yet known by its id.
@@ -129,5 +134,56 @@ impl Entry {
 
 /// A node id as servers print it, or one made from other text; `None` for none.
 pub(super) fn node_id(text: &[u8]) -> Option<NodeId> {
-    NodeId::parse(text).or_else(|| (!text.is_empty()).then(|| NodeId::derived(text, 0)))
+    hexadecimal(text).or_else(|| (!text.is_empty()).then(|| NodeId::derived(text, 0)))
+}
+
+/// [`NodeId::parse`], eight digits at a time: a reply of 1,000 nodes has 40,000 digits.
+fn hexadecimal(text: &[u8]) -> Option<NodeId> {
+    if text.len() != 40 {
+        return None;
+    }
+    const fn each(byte: u8) -> u64 {
+        u64::from_le_bytes([byte; 8])
+    }
+    const HIGH: u64 = each(0x80);
+    let mut id = [0; 20];
+    for (out, digits) in id.chunks_exact_mut(4).zip(text.chunks_exact(8)) {
+        let word = u64::from_le_bytes(*digits.first_chunk()?);
+        // With bytes below 0x80, adding 0x80 - n sets the high bit of the bytes from n on, and no byte carries over.
+        let low = word & !HIGH;
+        let lower = low | each(0x20);
+        let digit = low.wrapping_add(each(0x80 - b'0')) & !low.wrapping_add(each(0x80 - b'9' - 1));
+        let letter = lower.wrapping_add(each(0x80 - b'a')) & !lower.wrapping_add(each(0x80 - b'f' - 1)) & HIGH;
+        if (digit | letter) & !word & HIGH != HIGH {
+            return None;
+        }
+        let nibbles = (low & each(0x0f)).wrapping_add((letter >> 7).wrapping_mul(9));
+        let pairs = ((nibbles << 4) | (nibbles >> 8)) & 0x00ff_00ff_00ff_00ff;
+        let pairs = (pairs | (pairs >> 8)) & 0x0000_ffff_0000_ffff;
+        let bytes = ((pairs | (pairs >> 16)) as u32).to_le_bytes();
+        for (to, from) in out.iter_mut().zip(bytes) {
+            *to = from;
+        }
+    }
+    Some(NodeId::from_bytes(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hexadecimal_is_what_node_id_parses() {
+        let base = *b"07c37dfeb235213a872192d90877d0cd55635b91";
+        assert_eq!(hexadecimal(&base), NodeId::parse(&base));
+        for at in 0..40 {
+            for byte in 0..=255 {
+                let mut text = base;
+                text[at] = byte;
+                assert_eq!(hexadecimal(&text), NodeId::parse(&text), "{byte} at {at}");
+            }
+        }
+        assert_eq!(hexadecimal(&base[1..]), None);
+        assert_eq!(hexadecimal(b""), None);
+    }
 }

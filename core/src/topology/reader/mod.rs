@@ -20,7 +20,7 @@ use crate::ids::NodeId;
 use crate::resp::{Status, Token, TokenReader};
 use crate::server_error::{ErrorKind, ServerError};
 use crate::slot::Slot;
-use walk::{Item, Scalar, Walk};
+use walk::{Item, Place, Scalar, Walk};
 
 /// Strings of at most this many bytes should come whole (`TokenState::with_whole`): the longest host name and more.
 /// Longer ones (but for the text of CLUSTER NODES) are not looked at, however they come.
@@ -165,12 +165,8 @@ impl Reader {
         map: &mut MapMut<'_>,
         on_mark: &mut dyn FnMut(Mark),
     ) -> Result<Status<()>, Rejection> {
-        if self.ended {
-            return Err(Rejection::Malformed("tokens after the end of the reply"));
-        }
-        let result = self.step(token, context, map, on_mark);
-        self.ended = !matches!(result, Ok(Status::Incomplete));
-        result
+        let mut token = Some(*token);
+        self.drive(&mut || Ok(token.take()), context, map, on_mark)
     }
 
     /// Reads all tokens that `tokens` can give of the reply.
@@ -184,130 +180,120 @@ impl Reader {
         map: &mut MapMut<'_>,
         on_mark: &mut dyn FnMut(Mark),
     ) -> Result<Status<()>, Rejection> {
-        loop {
-            let Some(token) = tokens.next().map_err(|_| Rejection::Protocol)? else { return Ok(Status::Incomplete) };
-            if tokens.out_of_band() || tokens.in_attribute() {
-                continue;
+        let mut source = || loop {
+            match tokens.next() {
+                Ok(Some(_)) if tokens.out_of_band() || tokens.in_attribute() => {}
+                other => return other.map_err(|_| Rejection::Protocol),
             }
-            if let Status::Complete(()) = self.token_with_marks(&token, context, map, on_mark)? {
-                return Ok(Status::Complete(()));
-            }
-        }
+        };
+        self.drive(&mut source, context, map, on_mark)
     }
 
-    fn step(
+    /// Reads tokens until `source` has none or the reply ends. One loop per kind of reply, so that the kind is not
+    /// looked at for every token.
+    fn drive<'t>(
+        &mut self,
+        source: &mut impl FnMut() -> Result<Option<Token<'t>>, Rejection>,
+        context: &Context<'_>,
+        map: &mut MapMut<'_>,
+        on_mark: &mut dyn FnMut(Mark),
+    ) -> Result<Status<()>, Rejection> {
+        if self.ended {
+            return Err(Rejection::Malformed("tokens after the end of the reply"));
+        }
+        if !self.started {
+            map.clear();
+            self.started = true;
+        }
+        let walk = &mut self.walk;
+        let result = match &mut self.state {
+            State::Slots(slots) => run(walk, slots, source, context, map, on_mark),
+            #[cfg(feature = "shards-reply")]
+            State::Shards(shards) => run(walk, shards, source, context, map, on_mark),
+            #[cfg(feature = "nodes-reply")]
+            State::Nodes(nodes) => run(walk, nodes, source, context, map, on_mark),
+            #[cfg(not(all(feature = "shards-reply", feature = "nodes-reply")))]
+            State::NotBuilt => Err(Rejection::NotBuilt),
+        };
+        let result = match result {
+            Ok(true) => map.finish().map(Status::Complete),
+            Ok(false) => Ok(Status::Incomplete),
+            Err(why) => Err(why),
+        };
+        self.ended = !matches!(result, Ok(Status::Incomplete));
+        result
+    }
+}
+
+/// What is special about one kind of reply.
+trait Shape {
+    /// Takes a token that is (part of) a reply which is one string. `None`: the token is not.
+    fn text(
         &mut self,
         token: &Token<'_>,
         context: &Context<'_>,
         map: &mut MapMut<'_>,
         on_mark: &mut dyn FnMut(Mark),
-    ) -> Result<Status<()>, Rejection> {
-        if !self.started {
-            map.clear();
-            self.started = true;
-        }
-        #[cfg(feature = "nodes-reply")]
-        if let State::Nodes(nodes) = &mut self.state
-            && !self.walk.skipping()
-            && nodes.text(token, context, map, on_mark)?
-        {
-            map.finish()?;
-            return Ok(Status::Complete(()));
-        }
-        #[cfg(feature = "nodes-reply")]
-        if let State::Nodes(nodes) = &self.state
-            && nodes.in_text()
-        {
-            return Ok(Status::Incomplete);
-        }
-        #[cfg(not(feature = "nodes-reply"))]
-        let _ = on_mark;
-
-        let done = match self.walk.token(token)? {
-            Item::Nothing => return Ok(Status::Incomplete),
-            Item::Open(count) if self.state.opens(self.walk.place(), count, map)? => self.enter(count, context, map)?,
-            Item::Open(count) => {
-                self.walk.skip(count);
-                self.advance(context, map)?
-            }
-            Item::Scalar(scalar) => {
-                if self.walk.depth() == 0 {
-                    return Err(top_level(scalar));
-                }
-                self.state.scalar(self.walk.place(), scalar, context, map)?;
-                self.advance(context, map)?
-            }
-        };
-        if done {
-            map.finish()?;
-            return Ok(Status::Complete(()));
-        }
-        Ok(Status::Incomplete)
+    ) -> Result<Option<Status<()>>, Rejection> {
+        let _ = (token, context, map, on_mark);
+        Ok(None)
     }
 
-    fn enter(&mut self, count: u64, context: &Context<'_>, map: &mut MapMut<'_>) -> Result<bool, Rejection> {
-        if count > 0 {
-            self.walk.enter(count);
-            return Ok(false);
-        }
-        self.state.close(self.walk.place().child(), context, map)?;
-        self.advance(context, map)
-    }
+    /// Whether the aggregate that begins here is read (else it is skipped).
+    fn opens(&mut self, place: Place, count: u64, map: &mut MapMut<'_>) -> Result<bool, Rejection>;
 
-    /// Steps past a value that is over, and closes what ends with it. `true` at the end of the reply.
-    fn advance(&mut self, context: &Context<'_>, map: &mut MapMut<'_>) -> Result<bool, Rejection> {
-        while self.walk.step_over() {
-            self.state.close(self.walk.place().child(), context, map)?;
-        }
-        Ok(self.walk.at_end())
-    }
+    /// A value without children.
+    fn scalar(&mut self, place: Place, scalar: Scalar<'_>, map: &mut MapMut<'_>) -> Result<(), Rejection>;
+
+    /// The aggregate whose children have the depth of `place` is over.
+    fn close(&mut self, place: Place, context: &Context<'_>, map: &mut MapMut<'_>) -> Result<(), Rejection>;
 }
 
-impl State {
-    /// Whether the aggregate that begins here is read (else it is skipped).
-    fn opens(&mut self, place: walk::Place, count: u64, map: &mut MapMut<'_>) -> Result<bool, Rejection> {
-        match self {
-            Self::Slots(slots) => slots.opens(place, count, map),
-            #[cfg(feature = "shards-reply")]
-            Self::Shards(shards) => shards.opens(place, count, map),
-            #[cfg(feature = "nodes-reply")]
-            Self::Nodes(_) => Err(Rejection::Malformed("CLUSTER NODES is one string")),
-            #[cfg(not(all(feature = "shards-reply", feature = "nodes-reply")))]
-            Self::NotBuilt => Err(Rejection::NotBuilt),
+/// Reads tokens until there are none (`false`) or the reply ends (`true`).
+fn run<'t, S: Shape>(
+    walk: &mut Walk,
+    shape: &mut S,
+    source: &mut impl FnMut() -> Result<Option<Token<'t>>, Rejection>,
+    context: &Context<'_>,
+    map: &mut MapMut<'_>,
+    on_mark: &mut dyn FnMut(Mark),
+) -> Result<bool, Rejection> {
+    while let Some(token) = source()? {
+        if !walk.skipping() {
+            match shape.text(&token, context, map, on_mark)? {
+                Some(Status::Complete(())) => return Ok(true),
+                Some(Status::Incomplete) => continue,
+                None => {}
+            }
+        }
+        match walk.token(&token)? {
+            Item::Nothing => continue,
+            Item::Open(count) => {
+                if !shape.opens(walk.place(), count, map)? {
+                    walk.skip(count);
+                } else if count > 0 {
+                    walk.enter(count);
+                    continue;
+                } else {
+                    shape.close(walk.place().child(), context, map)?;
+                }
+            }
+            Item::Scalar(scalar) => {
+                if walk.depth() == 0 {
+                    return Err(top_level(scalar));
+                }
+                shape.scalar(walk.place(), scalar, map)?;
+            }
+        }
+        // The value at this place is over; what ends with it is closed.
+        while walk.step_over() {
+            shape.close(walk.place().child(), context, map)?;
+        }
+        if walk.at_end() {
+            return Ok(true);
         }
     }
-
-    fn scalar(
-        &mut self,
-        place: walk::Place,
-        scalar: Scalar<'_>,
-        context: &Context<'_>,
-        map: &mut MapMut<'_>,
-    ) -> Result<(), Rejection> {
-        let _ = context;
-        match self {
-            Self::Slots(slots) => slots.scalar(place, scalar, map),
-            #[cfg(feature = "shards-reply")]
-            Self::Shards(shards) => shards.scalar(place, scalar, map),
-            #[cfg(feature = "nodes-reply")]
-            Self::Nodes(_) => Err(Rejection::Malformed("CLUSTER NODES is one string")),
-            #[cfg(not(all(feature = "shards-reply", feature = "nodes-reply")))]
-            Self::NotBuilt => Err(Rejection::NotBuilt),
-        }
-    }
-
-    /// The aggregate at `place.depth` is over.
-    fn close(&mut self, place: walk::Place, context: &Context<'_>, map: &mut MapMut<'_>) -> Result<(), Rejection> {
-        match self {
-            Self::Slots(slots) => slots.close(place, context, map),
-            #[cfg(feature = "shards-reply")]
-            Self::Shards(shards) => shards.close(place, context, map),
-            #[cfg(feature = "nodes-reply")]
-            Self::Nodes(_) => Ok(()),
-            #[cfg(not(all(feature = "shards-reply", feature = "nodes-reply")))]
-            Self::NotBuilt => Err(Rejection::NotBuilt),
-        }
-    }
+    Ok(false)
 }
 
 /// A reply that is a single value where a whole topology was expected.

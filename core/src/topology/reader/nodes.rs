@@ -7,10 +7,10 @@
 
 use super::entry::{Entry, node_id};
 use super::slots::slot;
-use super::walk::Scalar;
-use super::{Context, Direction, Mark};
+use super::walk::{Place, Scalar};
+use super::{Context, Direction, Mark, Shape};
 use crate::ids::NodeId;
-use crate::resp::{Text, Token};
+use crate::resp::{Status, Text, Token};
 use crate::slot::SlotRange;
 use crate::topology::Rejection;
 use crate::topology::build::MapMut;
@@ -65,39 +65,47 @@ impl Line {
     }
 }
 
-impl Nodes {
-    pub(super) const fn new() -> Self {
-        Self { scratch: [0; SCRATCH], len: 0, cut: false, in_text: false, line: Line::new() }
-    }
-
-    /// Whether the reply's text has begun and not ended.
-    pub(super) const fn in_text(&self) -> bool {
-        self.in_text
-    }
-
-    /// Takes a token that is the reply's text or a part of it; others are left to the caller. `true` at its end.
-    pub(super) fn text(
+impl Shape for Nodes {
+    fn text(
         &mut self,
         token: &Token<'_>,
         context: &Context<'_>,
         map: &mut MapMut<'_>,
         on_mark: &mut dyn FnMut(Mark),
-    ) -> Result<bool, Rejection> {
+    ) -> Result<Option<Status<()>>, Rejection> {
         let (bytes, last) = match *token {
             Token::Bulk(text) | Token::Verbatim { text, .. } => (text, true),
             Token::Begin { kind: Text::Bulk | Text::Verbatim(_), .. } => {
                 self.in_text = true;
-                return Ok(false);
+                return Ok(Some(Status::Incomplete));
             }
             Token::Chunk { bytes, last } if self.in_text => (bytes, last),
-            _ => return Ok(false),
+            _ => return Ok(None),
         };
         self.chunk(bytes, context, map, on_mark)?;
-        if last {
-            self.in_text = false;
-            self.newline(context, map, on_mark)?;
+        if !last {
+            return Ok(Some(Status::Incomplete));
         }
-        Ok(last)
+        self.newline(context, map, on_mark)?;
+        Ok(Some(Status::Complete(())))
+    }
+
+    fn opens(&mut self, _: Place, _: u64, _: &mut MapMut<'_>) -> Result<bool, Rejection> {
+        Err(Rejection::Malformed("CLUSTER NODES is one string"))
+    }
+
+    fn scalar(&mut self, _: Place, _: Scalar<'_>, _: &mut MapMut<'_>) -> Result<(), Rejection> {
+        Err(Rejection::Malformed("CLUSTER NODES is one string"))
+    }
+
+    fn close(&mut self, _: Place, _: &Context<'_>, _: &mut MapMut<'_>) -> Result<(), Rejection> {
+        Ok(())
+    }
+}
+
+impl Nodes {
+    pub(super) const fn new() -> Self {
+        Self { scratch: [0; SCRATCH], len: 0, cut: false, in_text: false, line: Line::new() }
     }
 
     fn chunk(

@@ -5,10 +5,10 @@
 //! Slots are given per shard, so the shard's owner is only known at its end: they hang on the place of the shard's
 //! first node, and at the end the elected primary is moved to that place.
 
-use super::Context;
 use super::entry::Entry;
 use super::slots::slot;
 use super::walk::{Place, Scalar};
+use super::{Context, Shape};
 use crate::slot::{Slot, SlotRange};
 use crate::topology::Rejection;
 use crate::topology::build::MapMut;
@@ -87,61 +87,6 @@ impl Shards {
         }
     }
 
-    pub(super) fn opens(&mut self, place: Place, count: u64, map: &mut MapMut<'_>) -> Result<bool, Rejection> {
-        match (place.depth, place.index) {
-            (0, _) => Ok(true),
-            (1, _) => {
-                if !count.is_multiple_of(2) {
-                    return Err(Rejection::Malformed("a shard has a key without a value"));
-                }
-                self.anchor = map.next_node();
-                (self.key, self.has_slots, self.nodes) = (ShardKey::Other, false, 0);
-                Ok(true)
-            }
-            (2, index) if index % 2 == 0 => Err(Rejection::Malformed("a shard's key is no string")),
-            (2, _) => {
-                self.start = None;
-                Ok(self.key != ShardKey::Other)
-            }
-            (3, _) if self.key == ShardKey::Nodes => {
-                if !count.is_multiple_of(2) {
-                    return Err(Rejection::Malformed("a node has a key without a value"));
-                }
-                self.entry = Entry::begin(map);
-                (self.field, self.role, self.health) = (Field::Other, None, Health::Online);
-                (self.plain_port, self.tls_port) = (0, 0);
-                Ok(true)
-            }
-            (3, _) => Err(Rejection::Malformed("a slot is no number from 0 to 16383")),
-            (_, index) if index % 2 == 0 => Err(Rejection::Malformed("a node's key is no string")),
-            _ => match self.field {
-                Field::Other => Ok(false),
-                _ => Err(Rejection::Malformed("an aggregate where a node has a value")),
-            },
-        }
-    }
-
-    pub(super) fn scalar(&mut self, place: Place, scalar: Scalar<'_>, map: &mut MapMut<'_>) -> Result<(), Rejection> {
-        match (place.depth, place.index) {
-            (2, index) if index % 2 == 0 => {
-                self.key = match scalar {
-                    Scalar::Text(b"slots") => ShardKey::Slots,
-                    Scalar::Text(b"nodes") => ShardKey::Nodes,
-                    _ => ShardKey::Other,
-                };
-                Ok(())
-            }
-            (2, _) if self.key == ShardKey::Other => Ok(()),
-            (3, _) if self.key == ShardKey::Slots => self.slot(slot(scalar)?, map),
-            (4, index) if index % 2 == 0 => {
-                self.field = Field::of(scalar);
-                Ok(())
-            }
-            (4, _) => self.field(scalar, map),
-            _ => Err(Rejection::Malformed("a value where CLUSTER SHARDS has an aggregate")),
-        }
-    }
-
     /// One end of a range.
     fn slot(&mut self, slot: Slot, map: &mut MapMut<'_>) -> Result<(), Rejection> {
         let Some(start) = self.start.take() else {
@@ -189,15 +134,6 @@ impl Shards {
             Field::Other => {}
         }
         Ok(())
-    }
-
-    pub(super) fn close(&mut self, place: Place, context: &Context<'_>, map: &mut MapMut<'_>) -> Result<(), Rejection> {
-        match place.depth {
-            2 => self.shard(map),
-            3 if self.start.is_some() => Err(Rejection::Malformed("a range without an end")),
-            4 => self.node(context, map),
-            _ => Ok(()),
-        }
     }
 
     /// A node of the shard is complete.
@@ -260,6 +196,72 @@ impl Shards {
             map.chain(index);
         }
         Ok(())
+    }
+}
+
+impl Shape for Shards {
+    fn opens(&mut self, place: Place, count: u64, map: &mut MapMut<'_>) -> Result<bool, Rejection> {
+        match (place.depth, place.index) {
+            (0, _) => Ok(true),
+            (1, _) => {
+                if !count.is_multiple_of(2) {
+                    return Err(Rejection::Malformed("a shard has a key without a value"));
+                }
+                self.anchor = map.next_node();
+                (self.key, self.has_slots, self.nodes) = (ShardKey::Other, false, 0);
+                Ok(true)
+            }
+            (2, index) if index % 2 == 0 => Err(Rejection::Malformed("a shard's key is no string")),
+            (2, _) => {
+                self.start = None;
+                Ok(self.key != ShardKey::Other)
+            }
+            (3, _) if self.key == ShardKey::Nodes => {
+                if !count.is_multiple_of(2) {
+                    return Err(Rejection::Malformed("a node has a key without a value"));
+                }
+                self.entry = Entry::begin(map);
+                (self.field, self.role, self.health) = (Field::Other, None, Health::Online);
+                (self.plain_port, self.tls_port) = (0, 0);
+                Ok(true)
+            }
+            (3, _) => Err(Rejection::Malformed("a slot is no number from 0 to 16383")),
+            (_, index) if index % 2 == 0 => Err(Rejection::Malformed("a node's key is no string")),
+            _ => match self.field {
+                Field::Other => Ok(false),
+                _ => Err(Rejection::Malformed("an aggregate where a node has a value")),
+            },
+        }
+    }
+
+    fn scalar(&mut self, place: Place, scalar: Scalar<'_>, map: &mut MapMut<'_>) -> Result<(), Rejection> {
+        match (place.depth, place.index) {
+            (2, index) if index % 2 == 0 => {
+                self.key = match scalar {
+                    Scalar::Text(b"slots") => ShardKey::Slots,
+                    Scalar::Text(b"nodes") => ShardKey::Nodes,
+                    _ => ShardKey::Other,
+                };
+                Ok(())
+            }
+            (2, _) if self.key == ShardKey::Other => Ok(()),
+            (3, _) if self.key == ShardKey::Slots => self.slot(slot(scalar)?, map),
+            (4, index) if index % 2 == 0 => {
+                self.field = Field::of(scalar);
+                Ok(())
+            }
+            (4, _) => self.field(scalar, map),
+            _ => Err(Rejection::Malformed("a value where CLUSTER SHARDS has an aggregate")),
+        }
+    }
+
+    fn close(&mut self, place: Place, context: &Context<'_>, map: &mut MapMut<'_>) -> Result<(), Rejection> {
+        match place.depth {
+            2 => self.shard(map),
+            3 if self.start.is_some() => Err(Rejection::Malformed("a range without an end")),
+            4 => self.node(context, map),
+            _ => Ok(()),
+        }
     }
 }
 

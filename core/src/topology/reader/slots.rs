@@ -3,9 +3,9 @@
 //! Node entries have three elements up to 6.2 (the betas of 3.0 had two) and four from 7.0 on; more are ignored.
 //! Entries are sorted by slot from 6.2 on. An endpoint is a string or null.
 
-use super::Context;
 use super::entry::Entry;
 use super::walk::{Place, Scalar};
+use super::{Context, Shape};
 use crate::slot::{Slot, SlotRange};
 use crate::topology::Rejection;
 use crate::topology::build::MapMut;
@@ -54,7 +54,40 @@ impl Slots {
         Self { start: None, range: None, nodes: 0, primary: None, entry: Entry::new(), meta: Meta::Other }
     }
 
-    pub(super) fn opens(&mut self, place: Place, count: u64, map: &mut MapMut<'_>) -> Result<bool, Rejection> {
+    /// A node of the entry is complete: the first is the primary, the others are its replicas.
+    fn node(&mut self, context: &Context<'_>, map: &mut MapMut<'_>) -> Result<(), Rejection> {
+        let is_primary = self.nodes == 0;
+        self.nodes = self.nodes.saturating_add(1);
+        if !is_primary && !context.replicas {
+            return Ok(());
+        }
+        let id = self.entry.settle(context, map);
+        let known = map.map().find(&id);
+        let index = match known {
+            Some(index) => Some(index),
+            None => self.entry.push(id, map).inspect(|index| map.chain(*index)),
+        };
+        if is_primary {
+            self.primary = index;
+            if let Some(node) = index.and_then(|index| map.node_mut(index)) {
+                // A replica of one entry that is the primary of another serves slots of its own.
+                node.set_role(Role::Primary);
+            }
+            let range = self.range.ok_or(Rejection::Malformed("an entry of CLUSTER SLOTS has no slots"))?;
+            return map.add_range(range, index);
+        }
+        if known.is_none()
+            && let Some(node) = index.and_then(|index| map.node_mut(index))
+        {
+            node.set_role(Role::Replica);
+            node.link = self.primary.map_or(NONE, |primary| primary.0);
+        }
+        Ok(())
+    }
+}
+
+impl Shape for Slots {
+    fn opens(&mut self, place: Place, count: u64, map: &mut MapMut<'_>) -> Result<bool, Rejection> {
         match (place.depth, place.index) {
             (0, _) => Ok(true),
             (1, _) => {
@@ -83,7 +116,7 @@ impl Slots {
         }
     }
 
-    pub(super) fn scalar(&mut self, place: Place, scalar: Scalar<'_>, map: &mut MapMut<'_>) -> Result<(), Rejection> {
+    fn scalar(&mut self, place: Place, scalar: Scalar<'_>, map: &mut MapMut<'_>) -> Result<(), Rejection> {
         match (place.depth, place.index) {
             (2, 0) => self.start = Some(slot(scalar)?),
             (2, 1) => {
@@ -116,40 +149,9 @@ impl Slots {
         Ok(())
     }
 
-    pub(super) fn close(&mut self, place: Place, context: &Context<'_>, map: &mut MapMut<'_>) -> Result<(), Rejection> {
+    fn close(&mut self, place: Place, context: &Context<'_>, map: &mut MapMut<'_>) -> Result<(), Rejection> {
         if place.depth == 3 {
             self.node(context, map)?;
-        }
-        Ok(())
-    }
-
-    /// A node of the entry is complete: the first is the primary, the others are its replicas.
-    fn node(&mut self, context: &Context<'_>, map: &mut MapMut<'_>) -> Result<(), Rejection> {
-        let is_primary = self.nodes == 0;
-        self.nodes = self.nodes.saturating_add(1);
-        if !is_primary && !context.replicas {
-            return Ok(());
-        }
-        let id = self.entry.settle(context, map);
-        let known = map.map().find(&id);
-        let index = match known {
-            Some(index) => Some(index),
-            None => self.entry.push(id, map).inspect(|index| map.chain(*index)),
-        };
-        if is_primary {
-            self.primary = index;
-            if let Some(node) = index.and_then(|index| map.node_mut(index)) {
-                // A replica of one entry that is the primary of another serves slots of its own.
-                node.set_role(Role::Primary);
-            }
-            let range = self.range.ok_or(Rejection::Malformed("an entry of CLUSTER SLOTS has no slots"))?;
-            return map.add_range(range, index);
-        }
-        if known.is_none()
-            && let Some(node) = index.and_then(|index| map.node_mut(index))
-        {
-            node.set_role(Role::Replica);
-            node.link = self.primary.map_or(NONE, |primary| primary.0);
         }
         Ok(())
     }
