@@ -26,9 +26,9 @@ const LEVELS: usize = if cfg!(feature = "streamed") { 128 } else { 0 };
 /// The header (or the whole) of the value at the front of `bytes`, and what follows it. Not for attributes.
 #[inline]
 pub(super) fn head(bytes: &[u8]) -> Option<(Token<'_>, &[u8])> {
-    match grammar::value(bytes) {
-        Ok((rest, value)) => Some((value.token(), rest)),
-        Err(_) => rare_head(bytes),
+    match grammar::value(bytes, |rest, value| Some((value.token(), rest))) {
+        None => rare_head(bytes),
+        found => found,
     }
 }
 
@@ -59,21 +59,28 @@ pub(super) fn skip(bytes: &[u8], values: u64) -> Option<&[u8]> {
     let mut rest = bytes;
     let mut left = values;
     while left != 0 {
-        let Ok((after, value)) = grammar::value(rest) else {
+        let Some((after, more)) = grammar::value(rest, |rest, value| Some((rest, passed(&value)))) else {
             rest = rare_end(rest)?;
             left = left.wrapping_sub(1);
             continue;
         };
         rest = after;
-        if let Value::Aggregate(kind, count) = value {
-            left = left.checked_add(count.checked_mul(kind.values_per_element())?)?;
-            if matches!(kind, Aggregate::Push | Aggregate::Attribute) {
-                continue;
-            }
-        }
-        left = left.wrapping_sub(1);
+        left = left.wrapping_add(more);
     }
     Some(rest)
+}
+
+/// By how much a header changes the number of values to come: each counts for one less, its children for more.
+/// No sum of these can overflow: there are fewer than 2^32 children to each of fewer than 2^32 headers.
+#[inline(always)]
+fn passed(value: &Value<'_>) -> u64 {
+    match value {
+        Value::Aggregate(kind @ (Aggregate::Push | Aggregate::Attribute), count) => {
+            count.wrapping_mul(kind.values_per_element())
+        }
+        Value::Aggregate(kind, count) => count.wrapping_mul(kind.values_per_element()).wrapping_sub(1),
+        _ => u64::MAX,
+    }
 }
 
 /// What follows the attribute at the front of `bytes`.
@@ -82,15 +89,19 @@ pub(super) fn skip_attribute(bytes: &[u8]) -> Option<&[u8]> {
     skip(rest, u64::from(pairs).checked_mul(2)?)
 }
 
-/// The attributes at the front of `bytes`.
-fn attributes_of(bytes: &[u8]) -> &[u8] {
+/// What follows the attributes at the front of `bytes`.
+#[cold]
+pub(super) fn behind_attributes(bytes: &[u8]) -> Option<&[u8]> {
     let mut rest = bytes;
     while rest.starts_with(b"|") {
-        match skip_attribute(rest) {
-            Some(after) => rest = after,
-            None => return &[],
-        }
+        rest = skip_attribute(rest)?;
     }
+    Some(rest)
+}
+
+/// The attributes at the front of `bytes`.
+fn attributes_of(bytes: &[u8]) -> &[u8] {
+    let rest = behind_attributes(bytes).unwrap_or(bytes);
     bytes.get(..bytes.len().wrapping_sub(rest.len())).unwrap_or_default()
 }
 
@@ -149,17 +160,19 @@ impl<'a> Value<'a> {
 /// The direct children of a [`Frame`].
 #[derive(Clone, Copy, Debug)]
 pub struct Children<'a> {
-    parent: Frame<'a>,
     rest: &'a [u8],
-    /// Children to come; `None` if only the end mark will tell.
-    left: Option<usize>,
+    /// Children to come; as many as can be if only the end mark will tell.
+    left: usize,
+    has_push: bool,
+    streamed: bool,
 }
 
 impl<'a> Children<'a> {
     #[inline]
     pub(super) fn new(parent: &Frame<'a>) -> Self {
-        let left = if matches!(parent.token(), Token::Open(_)) { None } else { Some(parent.len().unwrap_or(0)) };
-        Self { parent: *parent, rest: parent.content(), left }
+        let streamed = matches!(parent.token(), Token::Open(_));
+        let left = if streamed { usize::MAX } else { parent.len().unwrap_or(0) };
+        Self { rest: parent.content(), left, has_push: parent.has_push(), streamed }
     }
 
     /// A child that begins with an attribute or is a push.
@@ -191,10 +204,8 @@ impl<'a> Children<'a> {
         let bytes = raw.get(..raw.len().wrapping_sub(rest.len()))?;
         self.rest = rest;
         let content = content.get(..content.len().wrapping_sub(rest.len())).unwrap_or_default();
-        if let Some(left) = &mut self.left {
-            *left = left.wrapping_sub(1);
-        }
-        Some(self.parent.part(bytes, token, content))
+        self.left = self.left.wrapping_sub(1);
+        Some(Frame::part(bytes, token, content, self.has_push))
     }
 }
 
@@ -203,28 +214,33 @@ impl<'a> Iterator for Children<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Frame<'a>> {
-        if self.left == Some(0) {
+        if self.left == 0 {
             return None;
         }
-        let child = match grammar::value(self.rest) {
-            Ok((_, Value::Aggregate(Aggregate::Attribute | Aggregate::Push, _))) | Err(_) => self.rare_next(),
-            Ok((content, value)) => {
-                let token = value.token();
-                match content_end(token, content) {
-                    Some(rest) => self.yield_child(self.rest, rest, token, content),
-                    None => None,
-                }
+        let raw = self.rest;
+        let child = grammar::value(raw, |rest, value| match value {
+            Value::Aggregate(Aggregate::Attribute | Aggregate::Push, _) => None,
+            Value::Aggregate(kind, count) => {
+                let token = kind.token(u32::try_from(count).unwrap_or(u32::MAX));
+                let end = skip(rest, count.wrapping_mul(kind.values_per_element()))?;
+                self.yield_child(raw, end, token, rest)
             }
-        };
+            scalar => self.yield_child(raw, rest, scalar.token(), rest),
+        });
+        if child.is_some() {
+            return child;
+        }
+        let child = self.rare_next();
         if child.is_none() {
-            self.left = Some(0);
+            self.left = 0;
         }
         child
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         // A child takes at least 3 bytes; the count alone is not to be believed by whoever reserves memory.
-        (self.left.unwrap_or(0).min(self.rest.len().wrapping_div(3)), self.left)
+        let most = self.rest.len().wrapping_div(3);
+        if self.streamed { (0, Some(most)) } else { (self.left.min(most), Some(self.left)) }
     }
 }
 
@@ -233,14 +249,14 @@ impl FusedIterator for Children<'_> {}
 /// The attributes in front of a [`Frame`].
 #[derive(Clone, Copy, Debug)]
 pub struct Attributes<'a> {
-    parent: Frame<'a>,
+    has_push: bool,
     rest: &'a [u8],
 }
 
 impl<'a> Attributes<'a> {
     pub(super) fn new(parent: &Frame<'a>) -> Self {
         let rest = if parent.kind() == super::frame::Kind::Attribute { &[] } else { parent.raw() };
-        Self { parent: *parent, rest }
+        Self { has_push: parent.has_push(), rest }
     }
 }
 
@@ -251,7 +267,7 @@ impl<'a> Iterator for Attributes<'a> {
         if !self.rest.starts_with(b"|") {
             return None;
         }
-        let frame = part_at(&self.parent, self.rest);
+        let frame = part_at(self.rest, self.has_push);
         self.rest = frame.and_then(|frame| self.rest.get(frame.raw().len()..)).unwrap_or_default();
         frame
     }
@@ -260,18 +276,17 @@ impl<'a> Iterator for Attributes<'a> {
 impl FusedIterator for Attributes<'_> {}
 
 /// The attribute or aggregate at the front of `bytes`, as a frame.
-fn part_at<'a>(parent: &Frame<'a>, bytes: &'a [u8]) -> Option<Frame<'a>> {
+fn part_at(bytes: &[u8], has_push: bool) -> Option<Frame<'_>> {
     let (token, content) = head(bytes)?;
     let rest = content_end(token, content)?;
     let raw = bytes.get(..bytes.len().wrapping_sub(rest.len()))?;
     let content = content.get(..content.len().wrapping_sub(rest.len()))?;
-    Some(parent.part(raw, token, content))
+    Some(Frame::part(raw, token, content, has_push))
 }
 
 /// The pushes inside a [`Frame`].
 #[derive(Clone, Copy, Debug)]
 pub struct Pushes<'a> {
-    parent: Frame<'a>,
     rest: &'a [u8],
 }
 
@@ -283,13 +298,13 @@ impl<'a> Pushes<'a> {
             // A push has none inside, but the attributes in front of it may.
             (true, true) => attributes_of(parent.raw()),
         };
-        Self { parent: *parent, rest }
+        Self { rest }
     }
 
     fn find(&mut self) -> Option<Frame<'a>> {
         while !self.rest.is_empty() {
             if self.rest.starts_with(b">") {
-                let frame = part_at(&self.parent, self.rest)?;
+                let frame = part_at(self.rest, false)?;
                 self.rest = self.rest.get(frame.raw().len()..)?;
                 return Some(frame);
             }

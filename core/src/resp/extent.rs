@@ -52,8 +52,10 @@ impl FrameState {
             has_push |= reader.out_of_band();
             if reader.at_boundary() {
                 let len = seen.saturating_add(reader.consumed());
-                *self = Self::new();
-                return Ok(Status::Complete(Extent { len, too_deep: token == Token::TooDeep, has_push }));
+                let too_deep = matches!(token, Token::TooDeep);
+                self.tokens.restart();
+                self.has_push = false;
+                return Ok(Status::Complete(Extent { len, too_deep, has_push }));
             }
         }
         self.has_push = has_push;

@@ -103,18 +103,15 @@ impl<'a> Frame<'a> {
     #[inline]
     pub fn from_extent(buf: &'a [u8], extent: Extent) -> Option<Self> {
         let raw = buf.get(..extent.len)?;
-        let mut value = raw;
-        while value.first() == Some(&b'|') {
-            value = super::children::skip_attribute(value)?;
-        }
+        let value = if raw.first() == Some(&b'|') { super::children::behind_attributes(raw)? } else { raw };
         let (token, content) = head(value)?;
         Some(Self { raw, token, content, too_deep: extent.too_deep, has_push: extent.has_push })
     }
 
-    /// A view of a value that is part of this one.
-    #[inline]
-    pub(super) fn part(&self, raw: &'a [u8], token: Token<'a>, content: &'a [u8]) -> Self {
-        Self { raw, token, content, too_deep: false, has_push: self.has_push }
+    /// A view of a value that is part of another one, which has pushes inside or not.
+    #[inline(always)]
+    pub(super) fn part(raw: &'a [u8], token: Token<'a>, content: &'a [u8], has_push: bool) -> Self {
+        Self { raw, token, content, too_deep: false, has_push }
     }
 
     /// The bytes as they were sent, attributes in front included.
@@ -276,6 +273,7 @@ impl<'a> Frame<'a> {
     /// Getting past a child that is an aggregate means looking at all of its headers; to see all levels of a
     /// deep value, [`Frame::walk`] looks at each byte once.
     #[must_use]
+    #[inline]
     pub fn children(&self) -> Children<'a> {
         Children::new(self)
     }

@@ -26,34 +26,70 @@ const GIVE_UP: nom::Err<()> = nom::Err::Error(());
 
 type Parsed<'a, T> = IResult<&'a [u8], T, ()>;
 
-/// Reads one value's header, or the whole value if it is not an aggregate.
+/// Reads one value's header, or the whole value if it is not an aggregate, and hands it to `accept` with what
+/// follows it. `None` if the grammar or `accept` gives up.
+///
+/// `accept` is called at one place for each common type, so that what it does for the others falls away there.
 #[inline(always)]
-pub(super) fn value(input: &[u8]) -> Parsed<'_, Value<'_>> {
-    let (input, kind) = be_u8(input)?;
+pub(super) fn value<'a, T>(input: &'a [u8], accept: impl FnOnce(&'a [u8], Value<'a>) -> Option<T>) -> Option<T> {
+    let (body, kind): (_, u8) = be_u8::<_, ()>(input).ok()?;
     match kind {
-        b'$' => string(input, Text::Bulk),
+        b'$' => match string(body) {
+            Ok((rest, bytes)) => accept(rest, Value::String(Text::Bulk, bytes)),
+            Err(_) => accept(null(body)?, Value::Null(Null::Bulk)),
+        },
         b':' => {
-            let (rest, number) = integer(input)?;
-            Ok((rest, Value::Integer(number)))
+            let (rest, number) = integer(body).ok()?;
+            accept(rest, Value::Integer(number))
         }
-        b'+' => line(input, Text::Simple),
-        b'*' => aggregate(input, Aggregate::Array),
-        b'%' => aggregate(input, Aggregate::Map),
-        b'>' => aggregate(input, Aggregate::Push),
-        b'~' => aggregate(input, Aggregate::Set),
-        b'|' => aggregate(input, Aggregate::Attribute),
-        b'-' => line(input, Text::Error),
+        b'+' => {
+            let (rest, text) = line(body).ok()?;
+            accept(rest, Value::Line(Text::Simple, text))
+        }
+        b'*' => match length(body) {
+            Ok((rest, count)) => accept(rest, Value::Aggregate(Aggregate::Array, count)),
+            Err(_) => accept(null(body)?, Value::Null(Null::Array)),
+        },
+        _ => {
+            let (rest, value) = rare(kind, body).ok()?;
+            accept(rest, value)
+        }
+    }
+}
+
+/// The types that are less common, behind their type byte.
+#[inline(never)]
+fn rare(kind: u8, input: &[u8]) -> Parsed<'_, Value<'_>> {
+    let text = match kind {
+        b'-' => Text::Error,
+        b'(' => Text::BigNumber,
+        b',' => Text::Double,
+        b'%' => return aggregate(input, Aggregate::Map),
+        b'>' => return aggregate(input, Aggregate::Push),
+        b'~' => return aggregate(input, Aggregate::Set),
+        b'|' => return aggregate(input, Aggregate::Attribute),
+        b'#' => return boolean(input),
+        b'=' => return verbatim(input),
         b'_' => {
             let (rest, ()) = end(input)?;
-            Ok((rest, Value::Null(Null::Resp3)))
+            return Ok((rest, Value::Null(Null::Resp3)));
         }
-        b'#' => boolean(input),
-        b',' => double(input),
-        b'(' => line(input, Text::BigNumber),
-        b'!' => string(input, Text::BlobError),
-        b'=' => verbatim(input),
-        _ => Err(GIVE_UP),
+        b'!' => {
+            let (rest, bytes) = string(input)?;
+            return Ok((rest, Value::String(Text::BlobError, bytes)));
+        }
+        _ => return Err(GIVE_UP),
+    };
+    let (rest, bytes) = line(input)?;
+    if kind == b',' && !DoubleText::accepts(bytes) {
+        return Err(GIVE_UP);
     }
+    Ok((rest, Value::Line(text, bytes)))
+}
+
+/// What follows the length of a RESP2 null.
+fn null(input: &[u8]) -> Option<&[u8]> {
+    input.strip_prefix(b"-1\r\n")
 }
 
 /// CR LF.
@@ -68,25 +104,37 @@ fn end(input: &[u8]) -> Parsed<'_, ()> {
 /// A canonical unsigned number of at most 18 digits, and CR LF.
 #[inline(always)]
 fn length(input: &[u8]) -> Parsed<'_, u64> {
-    let (&first, mut rest) = input.split_first().ok_or(GIVE_UP)?;
-    let mut value = u64::from(first.wrapping_sub(b'0'));
-    if value > 9 {
-        return Err(GIVE_UP);
+    // Most lengths have one or two digits.
+    if let Some(&[first, second, third, fourth]) = input.first_chunk() {
+        let (tens, ones) = (first.wrapping_sub(b'0'), second.wrapping_sub(b'0'));
+        if tens <= 9 && second == b'\r' && third == b'\n' {
+            return Ok((input.get(3..).ok_or(GIVE_UP)?, u64::from(tens)));
+        }
+        if tens.wrapping_sub(1) < 9 && ones <= 9 && third == b'\r' && fourth == b'\n' {
+            let value = u64::from(tens).wrapping_mul(10).wrapping_add(u64::from(ones));
+            return Ok((input.get(4..).ok_or(GIVE_UP)?, value));
+        }
     }
-    loop {
-        let (&byte, after) = rest.split_first().ok_or(GIVE_UP)?;
+    long_length(input)
+}
+
+/// [`length`] of any number of digits.
+#[inline]
+fn long_length(input: &[u8]) -> Parsed<'_, u64> {
+    let mut value = 0_u64;
+    let mut digits = 0_usize;
+    for &byte in input {
         let digit = byte.wrapping_sub(b'0');
         if digit > 9 {
             break;
         }
         value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
-        rest = after;
+        digits = digits.wrapping_add(1);
     }
-    let digits = input.len().wrapping_sub(rest.len());
-    if digits > 18 || (first == b'0' && digits > 1) {
+    if digits == 0 || digits > 18 || (digits > 1 && input.first() == Some(&b'0')) {
         return Err(GIVE_UP);
     }
-    let (rest, ()) = end(rest)?;
+    let (rest, ()) = end(input.get(digits..).ok_or(GIVE_UP)?)?;
     Ok((rest, value))
 }
 
@@ -99,7 +147,7 @@ fn integer(input: &[u8]) -> Parsed<'_, i64> {
     };
     let (rest, magnitude) = match digits.first_chunk() {
         Some(&chunk) => eight_digits(digits, u64::from_le_bytes(chunk))?,
-        None => length(digits)?,
+        None => long_length(digits)?,
     };
     Ok((rest, signed(magnitude, negative).ok_or(GIVE_UP)?))
 }
@@ -119,7 +167,7 @@ fn eight_digits(input: &[u8], chunk: u64) -> Parsed<'_, u64> {
     let bits = foreign.trailing_zeros() & !7;
     let digits = bits.wrapping_shr(3) as usize;
     if foreign == 0 || digits == 0 || (values & 0xff == 0 && digits > 1) {
-        return if foreign == 0 { length(input) } else { Err(GIVE_UP) };
+        return if foreign == 0 { long_length(input) } else { Err(GIVE_UP) };
     }
     // Digits to the top bytes, zeros below them; then pairs, fours and the eight.
     let aligned = values.wrapping_shl(64_u32.wrapping_sub(bits));
@@ -133,36 +181,25 @@ fn eight_digits(input: &[u8], chunk: u64) -> Parsed<'_, u64> {
 
 /// Text up to CR LF.
 #[inline(always)]
-fn line(input: &[u8], kind: Text) -> Parsed<'_, Value<'_>> {
+fn line(input: &[u8]) -> Parsed<'_, &[u8]> {
     let at = line_end(input).ok_or(GIVE_UP)?;
     let (text, rest) = input.split_at_checked(at).ok_or(GIVE_UP)?;
     let (rest, ()) = end(rest)?;
-    Ok((rest, Value::Line(kind, text)))
-}
-
-fn double(input: &[u8]) -> Parsed<'_, Value<'_>> {
-    match line(input, Text::Double)? {
-        (rest, Value::Line(kind, text)) if DoubleText::accepts(text) => Ok((rest, Value::Line(kind, text))),
-        _ => Err(GIVE_UP),
-    }
+    Ok((rest, text))
 }
 
 /// A length, so many bytes, CR LF.
 #[inline(always)]
-fn string(input: &[u8], kind: Text) -> Parsed<'_, Value<'_>> {
-    if let Some((b"-1\r\n", rest)) = input.split_first_chunk() {
-        return if kind == Text::Bulk { Ok((rest, Value::Null(Null::Bulk))) } else { Err(GIVE_UP) };
-    }
+fn string(input: &[u8]) -> Parsed<'_, &[u8]> {
     let (rest, len) = length(input)?;
     let len = usize::try_from(len).map_err(|_| GIVE_UP)?;
     let (bytes, rest) = rest.split_at_checked(len).ok_or(GIVE_UP)?;
     let (rest, ()) = end(rest)?;
-    Ok((rest, Value::String(kind, bytes)))
+    Ok((rest, bytes))
 }
 
 fn verbatim(input: &[u8]) -> Parsed<'_, Value<'_>> {
-    let (rest, value) = string(input, Text::BlobError)?;
-    let Value::String(_, bytes) = value else { return Err(GIVE_UP) };
+    let (rest, bytes) = string(input)?;
     let Some((&[a, b, c, b':'], text)) = bytes.split_first_chunk() else { return Err(GIVE_UP) };
     Ok((rest, Value::String(Text::Verbatim([a, b, c]), text)))
 }
@@ -177,14 +214,8 @@ fn boolean(input: &[u8]) -> Parsed<'_, Value<'_>> {
     }
 }
 
-/// A count and CR LF. `*-1` is the only null here.
-#[inline(always)]
+/// A count and CR LF.
 fn aggregate(input: &[u8], kind: Aggregate) -> Parsed<'_, Value<'_>> {
-    if kind == Aggregate::Array
-        && let Some((b"-1\r\n", rest)) = input.split_first_chunk()
-    {
-        return Ok((rest, Value::Null(Null::Array)));
-    }
     let (rest, count) = length(input)?;
     Ok((rest, Value::Aggregate(kind, count)))
 }

@@ -9,7 +9,7 @@ use super::error::RespError;
 use super::grammar::{self, Value};
 use super::level::Level;
 use super::resume::Stage;
-use super::token::{Aggregate, Text, Token};
+use super::token::{Aggregate, Token};
 use crate::limits::Limits;
 
 /// Where a reader is in a stream: all that has to be kept between two buffers, except the levels.
@@ -99,6 +99,12 @@ impl TokenState {
             self.frame_end = self.offset.saturating_add(limits.frame);
         }
         TokenReader { state: self, levels, limits, rest: buf, len: buf.len(), last: 0 }
+    }
+
+    /// Counts from zero again; only between two values.
+    pub(super) fn restart(&mut self) {
+        debug_assert!(self.at_boundary(), "offsets of a value would be lost");
+        self.offset = 0;
     }
 
     /// Ends the innermost aggregate as if its remaining children had been read up to `offset`.
@@ -320,8 +326,7 @@ impl<'a> TokenReader<'_, 'a> {
     #[inline]
     fn step(&mut self) -> Result<Option<Token<'a>>, RespError> {
         if matches!(self.state.stage, Stage::Value)
-            && let Ok((rest, value)) = grammar::value(self.rest)
-            && let Some(token) = self.accept(rest, value)?
+            && let Some(token) = grammar::value(self.rest, |rest, value| self.accept(rest, value))
         {
             return Ok(Some(token));
         }
@@ -329,44 +334,32 @@ impl<'a> TokenReader<'_, 'a> {
     }
 
     /// Checks a value against the limits and accounts for it; `None` leaves it to the byte-wise reader, which
-    /// finds the byte that passed the limit.
+    /// finds the byte that passed the limit (or that none did: only sizes that pass no limit are accepted here).
     #[inline(always)]
-    fn accept(&mut self, rest: &'a [u8], value: Value<'a>) -> Result<Option<Token<'a>>, RespError> {
-        let used = self.rest.len().wrapping_sub(rest.len());
-        let end = self.state.offset.wrapping_add(used as u64);
+    fn accept(&mut self, rest: &'a [u8], value: Value<'a>) -> Option<Token<'a>> {
+        let used = self.rest.len().wrapping_sub(rest.len()) as u64;
+        let end = self.state.offset.wrapping_add(used);
         if end > self.state.frame_end {
-            return Ok(None);
+            return None;
         }
-        let token = match value {
-            Value::Integer(number) => Token::Integer(number),
-            Value::String(kind, bytes) => {
-                let prefix = if matches!(kind, Text::Verbatim(_)) { 4 } else { 0 };
-                if (bytes.len() as u64).wrapping_add(prefix) > self.limits.bulk {
-                    return Ok(None);
-                }
-                kind.token(bytes)
+        if let Value::Aggregate(kind, count) = value {
+            if count > self.most_elements() {
+                return None;
             }
-            Value::Line(kind, bytes) => {
-                if bytes.len() as u64 > self.limits.line {
-                    return Ok(None);
-                }
-                kind.token(bytes)
-            }
-            Value::Null(null) => Token::Null(null),
-            Value::Boolean(value) => Token::Boolean(value),
-            Value::Aggregate(kind, count) => {
-                if count > self.most_elements() {
-                    return Ok(None);
-                }
-                let token = self.header(kind, count, self.state.offset, end)?;
-                self.rest = rest;
-                return Ok(Some(token));
-            }
-        };
+            let token = self.header(kind, count, end).ok()?;
+            self.rest = rest;
+            return Some(token);
+        }
+        // A line's or a string's bytes are fewer than its value's.
+        if matches!(value, Value::Line(..)) && used > self.limits.line
+            || matches!(value, Value::String(..)) && used > self.limits.bulk
+        {
+            return None;
+        }
         self.rest = rest;
         self.state.offset = end;
         self.scalar();
-        Ok(Some(token))
+        Some(value.token())
     }
 
     /// The most elements a header may count.
@@ -375,14 +368,11 @@ impl<'a> TokenReader<'_, 'a> {
         if self.limits.elements < MOST { self.limits.elements } else { MOST }
     }
 
-    /// Accounts for an aggregate's header, which starts at stream offset `start` and ends at `end`.
+    /// Accounts for an aggregate's header, which ends at stream offset `end`.
     #[inline]
-    pub(super) fn header(&mut self, kind: Aggregate, count: u64, start: u64, end: u64) -> Result<Token<'a>, RespError> {
+    pub(super) fn header(&mut self, kind: Aggregate, count: u64, end: u64) -> Result<Token<'a>, Kind> {
         let values = count.saturating_mul(kind.values_per_element());
-        match self.state.open(self.levels, self.limits, kind, Some(values)) {
-            Ok(flags) => self.last = flags,
-            Err(error) => return Err(self.fail(error, start)),
-        }
+        self.last = self.state.open(self.levels, self.limits, kind, Some(values))?;
         self.state.offset = end;
         if self.state.top.remaining == 0 {
             self.close();

@@ -201,7 +201,10 @@ impl<'a> TokenReader<'_, 'a> {
                 return Ok(None);
             }
             Head::Aggregate(kind, count) => {
-                return self.header(kind, count, start, self.state.offset).map(Some);
+                return match self.header(kind, count, self.state.offset) {
+                    Ok(token) => Ok(Some(token)),
+                    Err(error) => Err(self.fail(error, start)),
+                };
             }
             Head::Integer(number) => Token::Integer(number),
             Head::Null(null) => Token::Null(null),
