@@ -4,7 +4,7 @@ use core::iter::FusedIterator;
 
 use super::extent::FrameState;
 use super::frame::Frame;
-use super::grammar::{self, Value};
+use super::grammar::{self, Accept, Value};
 use super::level::Level;
 use super::reader::TokenState;
 use super::token::{Aggregate, Status, Token};
@@ -26,7 +26,7 @@ const LEVELS: usize = if cfg!(feature = "streamed") { 128 } else { 0 };
 /// The header (or the whole) of the value at the front of `bytes`, and what follows it. Not for attributes.
 #[inline]
 pub(super) fn head(bytes: &[u8]) -> Option<(Token<'_>, &[u8])> {
-    match grammar::value(bytes, |rest, value| Some((value.token(), rest))) {
+    match grammar::value(bytes, Head) {
         None => rare_head(bytes),
         found => found,
     }
@@ -59,7 +59,7 @@ pub(super) fn skip(bytes: &[u8], values: u64) -> Option<&[u8]> {
     let mut rest = bytes;
     let mut left = values;
     while left != 0 {
-        let Some((after, more)) = grammar::value(rest, |rest, value| Some((rest, passed(&value)))) else {
+        let Some((after, more)) = grammar::value(rest, Passed) else {
             rest = rare_end(rest)?;
             left = left.wrapping_sub(1);
             continue;
@@ -70,16 +70,36 @@ pub(super) fn skip(bytes: &[u8], values: u64) -> Option<&[u8]> {
     Some(rest)
 }
 
-/// By how much a header changes the number of values to come: each counts for one less, its children for more.
-/// No sum of these can overflow: there are fewer than 2^32 children to each of fewer than 2^32 headers.
-#[inline(always)]
-fn passed(value: &Value<'_>) -> u64 {
-    match value {
-        Value::Aggregate(kind @ (Aggregate::Push | Aggregate::Attribute), count) => {
-            count.wrapping_mul(kind.values_per_element())
-        }
-        Value::Aggregate(kind, count) => count.wrapping_mul(kind.values_per_element()).wrapping_sub(1),
-        _ => u64::MAX,
+/// Takes what follows a header, and by how much it changes the number of values to come: each counts for one less,
+/// its children for more. No sum of these can overflow: there are fewer than 2^32 children to each of fewer than
+/// 2^32 headers.
+struct Passed;
+
+impl<'a> Accept<'a> for Passed {
+    type Out = (&'a [u8], u64);
+
+    #[inline(always)]
+    fn accept(self, rest: &'a [u8], value: Value<'a>) -> Option<Self::Out> {
+        let more = match value {
+            Value::Aggregate(kind @ (Aggregate::Push | Aggregate::Attribute), count) => {
+                count.wrapping_mul(kind.values_per_element())
+            }
+            Value::Aggregate(kind, count) => count.wrapping_mul(kind.values_per_element()).wrapping_sub(1),
+            _ => u64::MAX,
+        };
+        Some((rest, more))
+    }
+}
+
+/// Takes a header as a token.
+struct Head;
+
+impl<'a> Accept<'a> for Head {
+    type Out = (Token<'a>, &'a [u8]);
+
+    #[inline(always)]
+    fn accept(self, rest: &'a [u8], value: Value<'a>) -> Option<Self::Out> {
+        Some((value.token(), rest))
     }
 }
 
@@ -217,16 +237,7 @@ impl<'a> Iterator for Children<'a> {
         if self.left == 0 {
             return None;
         }
-        let raw = self.rest;
-        let child = grammar::value(raw, |rest, value| match value {
-            Value::Aggregate(Aggregate::Attribute | Aggregate::Push, _) => None,
-            Value::Aggregate(kind, count) => {
-                let token = kind.token(u32::try_from(count).unwrap_or(u32::MAX));
-                let end = skip(rest, count.wrapping_mul(kind.values_per_element()))?;
-                self.yield_child(raw, end, token, rest)
-            }
-            scalar => self.yield_child(raw, rest, scalar.token(), rest),
-        });
+        let child = grammar::value(self.rest, &mut *self);
         if child.is_some() {
             return child;
         }
@@ -245,6 +256,23 @@ impl<'a> Iterator for Children<'a> {
 }
 
 impl FusedIterator for Children<'_> {}
+
+impl<'a> Accept<'a> for &mut Children<'a> {
+    type Out = Frame<'a>;
+
+    #[inline(always)]
+    fn accept(self, rest: &'a [u8], value: Value<'a>) -> Option<Frame<'a>> {
+        match value {
+            Value::Aggregate(Aggregate::Attribute | Aggregate::Push, _) => None,
+            Value::Aggregate(kind, count) => {
+                let token = kind.token(u32::try_from(count).unwrap_or(u32::MAX));
+                let end = skip(rest, count.wrapping_mul(kind.values_per_element()))?;
+                self.yield_child(self.rest, end, token, rest)
+            }
+            scalar => self.yield_child(self.rest, rest, scalar.token(), rest),
+        }
+    }
+}
 
 /// The attributes in front of a [`Frame`].
 #[derive(Clone, Copy, Debug)]

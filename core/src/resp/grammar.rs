@@ -26,33 +26,41 @@ const GIVE_UP: nom::Err<()> = nom::Err::Error(());
 
 type Parsed<'a, T> = IResult<&'a [u8], T, ()>;
 
-/// Reads one value's header, or the whole value if it is not an aggregate, and hands it to `accept` with what
-/// follows it. `None` if the grammar or `accept` gives up.
+/// What is done with a value. A trait rather than a closure, so that it can be inlined at every place.
+pub(super) trait Accept<'a> {
+    type Out;
+
+    /// Takes a value and what follows it; `None` to give up.
+    fn accept(self, rest: &'a [u8], value: Value<'a>) -> Option<Self::Out>;
+}
+
+/// Reads one value's header, or the whole value if it is not an aggregate, and hands it to `to` with what
+/// follows it. `None` if the grammar or `to` gives up.
 ///
-/// `accept` is called at one place for each common type, so that what it does for the others falls away there.
+/// It is handed over at one place for each common type, so that what is done for the others falls away there.
 #[inline(always)]
-pub(super) fn value<'a, T>(input: &'a [u8], accept: impl FnOnce(&'a [u8], Value<'a>) -> Option<T>) -> Option<T> {
+pub(super) fn value<'a, A: Accept<'a>>(input: &'a [u8], to: A) -> Option<A::Out> {
     let (body, kind): (_, u8) = be_u8::<_, ()>(input).ok()?;
     match kind {
         b'$' => match string(body) {
-            Ok((rest, bytes)) => accept(rest, Value::String(Text::Bulk, bytes)),
-            Err(_) => accept(null(body)?, Value::Null(Null::Bulk)),
+            Ok((rest, bytes)) => to.accept(rest, Value::String(Text::Bulk, bytes)),
+            Err(_) => to.accept(null(body)?, Value::Null(Null::Bulk)),
         },
         b':' => {
             let (rest, number) = integer(body).ok()?;
-            accept(rest, Value::Integer(number))
+            to.accept(rest, Value::Integer(number))
         }
         b'+' => {
             let (rest, text) = line(body).ok()?;
-            accept(rest, Value::Line(Text::Simple, text))
+            to.accept(rest, Value::Line(Text::Simple, text))
         }
         b'*' => match length(body) {
-            Ok((rest, count)) => accept(rest, Value::Aggregate(Aggregate::Array, count)),
-            Err(_) => accept(null(body)?, Value::Null(Null::Array)),
+            Ok((rest, count)) => to.accept(rest, Value::Aggregate(Aggregate::Array, count)),
+            Err(_) => to.accept(null(body)?, Value::Null(Null::Array)),
         },
         _ => {
             let (rest, value) = rare(kind, body).ok()?;
-            accept(rest, value)
+            to.accept(rest, value)
         }
     }
 }

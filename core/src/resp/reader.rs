@@ -6,7 +6,7 @@
 
 use super::RespErrorKind as Kind;
 use super::error::RespError;
-use super::grammar::{self, Value};
+use super::grammar::{self, Accept, Value};
 use super::level::Level;
 use super::resume::Stage;
 use super::token::{Aggregate, Token};
@@ -280,11 +280,33 @@ impl<'a> TokenReader<'_, 'a> {
     #[expect(clippy::should_implement_trait, reason = "fallible, and its items cannot be collected across buffers")]
     #[inline]
     pub fn next(&mut self) -> Result<Option<Token<'a>>, RespError> {
+        if matches!(self.state.stage, Stage::Value)
+            && !self.state.skipping
+            && let Some(token) = grammar::value(self.rest, &mut *self)
+            && !self.state.skipping
+        {
+            return Ok(Some(token));
+        }
+        self.next_slow()
+    }
+
+    /// [`TokenReader::next`] for what is cut, malformed, too deep or past a limit.
+    #[inline(never)]
+    fn next_slow(&mut self) -> Result<Option<Token<'a>>, RespError> {
         loop {
-            let token = self.step()?;
+            let token = self.resume()?;
             if !self.state.skipping || token.is_none() {
                 return Ok(token);
             }
+            if self.last & BOUNDARY != 0 {
+                self.state.skipping = false;
+                return Ok(Some(Token::TooDeep));
+            }
+            // Quickly over what is skipped.
+            while matches!(self.state.stage, Stage::Value)
+                && self.last & BOUNDARY == 0
+                && grammar::value(self.rest, &mut *self).is_some()
+            {}
             if self.last & BOUNDARY != 0 {
                 self.state.skipping = false;
                 return Ok(Some(Token::TooDeep));
@@ -321,45 +343,6 @@ impl<'a> TokenReader<'_, 'a> {
     #[must_use]
     pub fn in_attribute(&self) -> bool {
         self.last & Level::ATTRIBUTE != 0
-    }
-
-    #[inline]
-    fn step(&mut self) -> Result<Option<Token<'a>>, RespError> {
-        if matches!(self.state.stage, Stage::Value)
-            && let Some(token) = grammar::value(self.rest, |rest, value| self.accept(rest, value))
-        {
-            return Ok(Some(token));
-        }
-        self.resume()
-    }
-
-    /// Checks a value against the limits and accounts for it; `None` leaves it to the byte-wise reader, which
-    /// finds the byte that passed the limit (or that none did: only sizes that pass no limit are accepted here).
-    #[inline(always)]
-    fn accept(&mut self, rest: &'a [u8], value: Value<'a>) -> Option<Token<'a>> {
-        let used = self.rest.len().wrapping_sub(rest.len()) as u64;
-        let end = self.state.offset.wrapping_add(used);
-        if end > self.state.frame_end {
-            return None;
-        }
-        if let Value::Aggregate(kind, count) = value {
-            if count > self.most_elements() {
-                return None;
-            }
-            let token = self.header(kind, count, end).ok()?;
-            self.rest = rest;
-            return Some(token);
-        }
-        // A line's or a string's bytes are fewer than its value's.
-        if matches!(value, Value::Line(..)) && used > self.limits.line
-            || matches!(value, Value::String(..)) && used > self.limits.bulk
-        {
-            return None;
-        }
-        self.rest = rest;
-        self.state.offset = end;
-        self.scalar();
-        Some(value.token())
     }
 
     /// The most elements a header may count.
@@ -410,5 +393,38 @@ impl<'a> TokenReader<'_, 'a> {
         let error = RespError::new(kind, offset);
         self.state.stage = Stage::Failed(error);
         error
+    }
+}
+
+impl<'a> Accept<'a> for &mut TokenReader<'_, 'a> {
+    type Out = Token<'a>;
+
+    /// Checks a value against the limits and accounts for it; `None` leaves it to the byte-wise reader, which
+    /// finds the byte that passed the limit (or that none did: only sizes that pass no limit are accepted here).
+    #[inline(always)]
+    fn accept(self, rest: &'a [u8], value: Value<'a>) -> Option<Token<'a>> {
+        let used = self.rest.len().wrapping_sub(rest.len()) as u64;
+        let end = self.state.offset.wrapping_add(used);
+        if end > self.state.frame_end {
+            return None;
+        }
+        match value {
+            Value::Aggregate(kind, count) => {
+                if count > self.most_elements() {
+                    return None;
+                }
+                let token = self.header(kind, count, end).ok()?;
+                self.rest = rest;
+                return Some(token);
+            }
+            // A line's or a string's bytes are fewer than its value's.
+            Value::Line(..) if used > self.limits.line => return None,
+            Value::String(..) if used > self.limits.bulk => return None,
+            _ => {}
+        }
+        self.rest = rest;
+        self.state.offset = end;
+        self.scalar();
+        Some(value.token())
     }
 }
