@@ -51,6 +51,11 @@ pub(super) fn value<'a, A: Accept<'a>>(input: &'a [u8], to: A) -> Option<A::Out>
             to.accept(rest, Value::Integer(number))
         }
         b'+' => {
+            // By far the most common line.
+            if let Some((ok @ b"OK\r\n", rest)) = body.split_first_chunk::<4>() {
+                let text = ok.split_at_checked(2).map_or(&[][..], |(text, _)| text);
+                return to.accept(rest, Value::Line(Text::Simple, text));
+            }
             let (rest, text) = line(body).ok()?;
             to.accept(rest, Value::Line(Text::Simple, text))
         }

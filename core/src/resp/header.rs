@@ -42,6 +42,8 @@ pub(super) struct Header {
     digits: u8,
     negative: bool,
     streamed: bool,
+    /// A number that may have more digits: no `#`, not negative unless an integer, CR not seen.
+    plain: bool,
     /// The CR has been seen.
     ended: bool,
     value: u64,
@@ -82,11 +84,25 @@ impl Header {
     }
 
     const fn new(kind: u8) -> Self {
-        Self { kind, digits: 0, negative: false, streamed: false, ended: false, value: 0 }
+        let plain = !matches!(kind, b'#' | b'_' | b'.');
+        Self { kind, digits: 0, negative: false, streamed: false, plain, ended: false, value: 0 }
     }
 
     /// Takes the next byte; `Some` if the header ends with it.
+    #[inline]
     pub(super) fn push(&mut self, byte: u8) -> Result<Option<Head>, Kind> {
+        // A digit that is neither the first nor so far back that the number might not fit: nothing can be wrong,
+        // except behind a leading zero, a `-1`, a letter or the end.
+        let digit = byte.wrapping_sub(b'0');
+        if digit <= 9 && matches!(self.digits, 1..=17) && self.plain && self.value != 0 {
+            self.value = self.value.wrapping_mul(10).wrapping_add(u64::from(digit));
+            self.digits = self.digits.wrapping_add(1);
+            return Ok(None);
+        }
+        self.push_any(byte)
+    }
+
+    fn push_any(&mut self, byte: u8) -> Result<Option<Head>, Kind> {
         if self.ended {
             return if byte == b'\n' { self.head().map(Some) } else { Err(Kind::BadTerminator) };
         }
@@ -96,6 +112,7 @@ impl Header {
                     return Err(self.malformed());
                 }
                 self.ended = true;
+                self.plain = false;
                 return Ok(None);
             }
             b'\n' => return Err(Kind::BadTerminator),
@@ -128,7 +145,10 @@ impl Header {
             return self.digit(digit);
         }
         match (byte, self.kind) {
-            (b'-', b':' | b'$' | b'*') if first => self.negative = true,
+            (b'-', b':' | b'$' | b'*') if first => {
+                self.negative = true;
+                self.plain = self.kind == b':';
+            }
             (b'-', b'>') if first => return Err(Kind::NullPush),
             (b'?', b'$' | b'*' | b'%' | b'~') if first => {
                 if !cfg!(feature = "streamed") {

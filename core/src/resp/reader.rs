@@ -89,6 +89,7 @@ impl TokenState {
     /// Reads on in `buf`, which begins with the first byte not consumed so far.
     ///
     /// `levels` bounds the depth beside [`Limits::depth`]: a value nested deeper than either is skipped.
+    #[inline]
     pub fn reader<'s, 'a>(
         &'s mut self,
         levels: &'s mut [Level],
@@ -293,10 +294,24 @@ impl<'a> TokenReader<'_, 'a> {
     /// [`TokenReader::next`] for what is cut, malformed, too deep or past a limit.
     #[inline(never)]
     fn next_slow(&mut self) -> Result<Option<Token<'a>>, RespError> {
+        if self.rest.is_empty() && matches!(self.state.stage, Stage::Value | Stage::Header(_)) {
+            return Ok(None);
+        }
+        if !self.state.skipping {
+            let token = self.resume();
+            if !self.state.skipping {
+                return token;
+            }
+            token?;
+        }
+        self.skip_on()
+    }
+
+    /// Reads on to the end of a value that is too deep.
+    fn skip_on(&mut self) -> Result<Option<Token<'a>>, RespError> {
         loop {
-            let token = self.resume()?;
-            if !self.state.skipping || token.is_none() {
-                return Ok(token);
+            if self.resume()?.is_none() {
+                return Ok(None);
             }
             if self.last & BOUNDARY != 0 {
                 self.state.skipping = false;

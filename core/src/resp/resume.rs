@@ -88,7 +88,7 @@ impl<'a> TokenReader<'_, 'a> {
                 Stage::Failed(error) => return Err(error),
                 Stage::Line(line) => return self.line(line),
                 Stage::Body(body) => return self.body(body),
-                Stage::Header(header) => self.header_bytes(header)?,
+                Stage::Header(_) => self.header_bytes()?,
                 Stage::Value => self.type_byte()?,
                 #[cfg(feature = "streamed")]
                 Stage::Piece(total) => {
@@ -100,19 +100,14 @@ impl<'a> TokenReader<'_, 'a> {
                     continue;
                 }
                 #[cfg(feature = "streamed")]
-                Stage::PieceHeader(header, total) => match self.header_bytes(header)? {
+                Stage::PieceHeader(_, total) => match self.header_bytes()? {
                     Some(head) => {
                         if let Some(token) = self.piece(head, total)? {
                             return Ok(Some(token));
                         }
                         continue;
                     }
-                    None => {
-                        if let Stage::Header(header) = self.state.stage {
-                            self.state.stage = Stage::PieceHeader(header, total);
-                        }
-                        return Ok(None);
-                    }
+                    None => return Ok(None),
                 },
             };
             match announced {
@@ -149,22 +144,37 @@ impl<'a> TokenReader<'_, 'a> {
         }
     }
 
-    fn header_bytes(&mut self, mut header: Header) -> Result<Option<Head>, RespError> {
-        while let Some((&byte, rest)) = self.rest.split_first() {
-            match header.push(byte) {
-                Ok(None) => {}
-                Ok(Some(head)) => {
-                    self.take(1);
-                    self.state.stage = Stage::Value;
-                    return Ok(Some(head));
-                }
-                Err(error) => return Err(self.fail(error, self.state.offset)),
+    /// Takes bytes of the header that is being read; `Some` once it is complete.
+    fn header_bytes(&mut self) -> Result<Option<Head>, RespError> {
+        let header = match &mut self.state.stage {
+            Stage::Header(header) => header,
+            #[cfg(feature = "streamed")]
+            Stage::PieceHeader(header, _) => header,
+            _ => return Ok(None),
+        };
+        let mut rest = self.rest;
+        let mut outcome = Ok(None);
+        while let Some((&byte, after)) = rest.split_first() {
+            outcome = header.push(byte);
+            if outcome.is_err() {
+                break;
             }
-            self.rest = rest;
-            self.state.offset = self.state.offset.saturating_add(1);
+            rest = after;
+            if !matches!(outcome, Ok(None)) {
+                break;
+            }
         }
-        self.state.stage = Stage::Header(header);
-        Ok(None)
+        let taken = self.rest.len().wrapping_sub(rest.len());
+        self.rest = rest;
+        self.state.offset = self.state.offset.saturating_add(taken as u64);
+        match outcome {
+            Ok(None) => Ok(None),
+            Ok(head) => {
+                self.state.stage = Stage::Value;
+                Ok(head)
+            }
+            Err(error) => Err(self.fail(error, self.state.offset)),
+        }
     }
 
     /// Acts on a header whose last byte is consumed; `None` if the stage it leads to has to go on.
