@@ -1,6 +1,7 @@
 //! Where a top-level value ends.
 
 use super::error::RespError;
+use super::grammar::{self, Accept, Value};
 use super::level::Level;
 use super::reader::TokenState;
 use super::token::{Status, Token};
@@ -45,6 +46,12 @@ impl FrameState {
     /// The stream cannot be trusted any more; the error's offset counts from the value's first byte. Every later
     /// call gives the same error.
     pub fn scan(&mut self, levels: &mut [Level], limits: &Limits, buf: &[u8]) -> Result<Status<Extent>, RespError> {
+        if self.tokens.offset() == 0
+            && self.tokens.at_boundary()
+            && let Some(len) = grammar::value(buf, Scalar { buf, limits })
+        {
+            return Ok(Status::Complete(Extent { len, too_deep: false, has_push: false }));
+        }
         let seen = usize::try_from(self.tokens.offset()).unwrap_or(usize::MAX);
         let mut reader = self.tokens.reader(levels, limits, buf.get(seen..).unwrap_or_default());
         let mut has_push = self.has_push;
@@ -78,6 +85,28 @@ impl FrameState {
 impl Default for FrameState {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// Takes the length of a complete scalar that passes no limit; leaves all else to the reader.
+struct Scalar<'s, 'a> {
+    buf: &'a [u8],
+    limits: &'s Limits,
+}
+
+impl<'a> Accept<'a> for Scalar<'_, 'a> {
+    type Out = usize;
+
+    #[inline(always)]
+    fn accept(self, rest: &'a [u8], value: Value<'a>) -> Option<usize> {
+        let used = self.buf.len().wrapping_sub(rest.len());
+        let limit = match value {
+            Value::Aggregate(..) => return None,
+            Value::Line(..) => self.limits.line.min(self.limits.frame),
+            Value::String(..) => self.limits.bulk.min(self.limits.frame),
+            Value::Integer(_) | Value::Null(_) | Value::Boolean(_) => self.limits.frame,
+        };
+        (used as u64 <= limit).then_some(used)
     }
 }
 

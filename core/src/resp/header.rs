@@ -89,7 +89,7 @@ impl Header {
     }
 
     /// Takes the next byte; `Some` if the header ends with it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn push(&mut self, byte: u8) -> Result<Option<Head>, Kind> {
         // A digit that is neither the first nor so far back that the number might not fit: nothing can be wrong,
         // except behind a leading zero, a `-1`, a letter or the end.
@@ -102,6 +102,13 @@ impl Header {
         self.push_any(byte)
     }
 
+    /// Whether the next byte completes the header or is wrong.
+    #[inline]
+    pub(super) const fn is_ended(&self) -> bool {
+        self.ended
+    }
+
+    #[inline(never)]
     fn push_any(&mut self, byte: u8) -> Result<Option<Head>, Kind> {
         if self.ended {
             return if byte == b'\n' { self.head().map(Some) } else { Err(Kind::BadTerminator) };

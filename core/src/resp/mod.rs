@@ -20,6 +20,7 @@
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 pub mod args;
+mod bodies;
 mod children;
 mod double;
 pub mod encode;
@@ -31,6 +32,7 @@ mod header;
 #[cfg(feature = "request-parser")]
 mod inline;
 mod level;
+mod lines;
 pub mod number;
 mod reader;
 #[cfg(feature = "request-parser")]
@@ -43,7 +45,11 @@ mod tokens;
 mod walk;
 
 #[cfg(test)]
+mod frame_tests;
+#[cfg(test)]
 mod tests;
+#[cfg(all(test, feature = "request-parser"))]
+mod wire_tests;
 
 pub use args::Args;
 pub use children::{Attributes, Children, Pushes};

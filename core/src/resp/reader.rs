@@ -281,22 +281,25 @@ impl<'a> TokenReader<'_, 'a> {
     #[expect(clippy::should_implement_trait, reason = "fallible, and its items cannot be collected across buffers")]
     #[inline]
     pub fn next(&mut self) -> Result<Option<Token<'a>>, RespError> {
-        if matches!(self.state.stage, Stage::Value)
-            && !self.state.skipping
-            && let Some(token) = grammar::value(self.rest, &mut *self)
-            && !self.state.skipping
-        {
-            return Ok(Some(token));
+        // No value is shorter than three bytes.
+        if matches!(self.state.stage, Stage::Value) && !self.state.skipping && self.rest.len() >= 3 {
+            return self.next_value();
         }
-        self.next_slow()
+        if self.quiet() { Ok(None) } else { self.next_slow() }
+    }
+
+    /// The common case: a type byte comes next, and probably all of a value.
+    #[inline(never)]
+    fn next_value(&mut self) -> Result<Option<Token<'a>>, RespError> {
+        match grammar::value(self.rest, &mut *self) {
+            Some(token) if !self.state.skipping => Ok(Some(token)),
+            _ => self.next_slow(),
+        }
     }
 
     /// [`TokenReader::next`] for what is cut, malformed, too deep or past a limit.
     #[inline(never)]
     fn next_slow(&mut self) -> Result<Option<Token<'a>>, RespError> {
-        if self.rest.is_empty() && matches!(self.state.stage, Stage::Value | Stage::Header(_)) {
-            return Ok(None);
-        }
         if !self.state.skipping {
             let token = self.resume();
             if !self.state.skipping {

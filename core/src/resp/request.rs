@@ -296,8 +296,9 @@ impl RequestState {
                 }
                 Ok(found) => break found,
                 Err(error) => {
-                    if !matches!(error, RequestError::NoRoom { .. }) {
-                        self.failed = Some(error);
+                    match error {
+                        RequestError::NoRoom { .. } => *self = Self::new(),
+                        _ => self.failed = Some(error),
                     }
                     return Err(error);
                 }

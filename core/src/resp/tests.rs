@@ -409,3 +409,61 @@ fn short_strings_come_whole_if_asked() {
     assert!(reader.at_boundary());
     assert_eq!(reader.next(), Ok(Some(Token::Begin { kind: Text::Bulk, len: Some(6) })));
 }
+
+proptest::proptest! {
+    /// Streams put together from valid and broken pieces, cut at random: the same values, the same error.
+    #[test]
+    fn random_streams_in_random_pieces(
+        parts in proptest::collection::vec(proptest::sample::select(PARTS.to_vec()), 0..30),
+        pieces in proptest::collection::vec(1_usize..20, 0..60),
+        whole in 0_usize..12,
+        tiny: bool,
+    ) {
+        let input = parts.concat();
+        let limits = if tiny { limits() } else { Limits::DEFAULT };
+        let expected = read(&input, &[], &limits, 0);
+        proptest::prop_assert_eq!(read(&input, &pieces, &limits, whole), expected.clone());
+        let frames = read_frames(&input, &[], &limits);
+        proptest::prop_assert_eq!(frames.1, expected.1.error);
+        proptest::prop_assert_eq!(read_frames(&input, &pieces, &limits), frames);
+    }
+}
+
+const PARTS: &[&[u8]] = &[
+    b"+OK\r\n",
+    b"-ERR no\r\n",
+    b":12\r\n",
+    b":-1234567\r\n",
+    b"$3\r\nabc\r\n",
+    b"$9\r\n012345678\r\n",
+    b"$0\r\n\r\n",
+    b"$-1\r\n",
+    b"*-1\r\n",
+    b"_\r\n",
+    b"#t\r\n",
+    b",1.5\r\n",
+    b"(1\r\n",
+    b"=5\r\ntxt:x\r\n",
+    b"!1\r\nE\r\n",
+    b"*0\r\n",
+    b"*1\r\n",
+    b"*2\r\n",
+    b"*3\r\n",
+    b"%1\r\n",
+    b"~2\r\n",
+    b">1\r\n",
+    b"|1\r\n",
+    b"*2\r\n",
+    b"*1\r\n",
+    b"\r\n",
+    b"$5\r\nabc\r\n",
+    b":01\r\n",
+    b"+a\rb\r\n",
+    b"*?\r\n",
+    b".\r\n",
+    b"$?\r\n",
+    b";1\r\nx\r\n",
+    b";0\r\n",
+    b"+0123456789abcdef\r\n",
+    b"$12\r\n0123456789ab\r\n",
+];
