@@ -74,6 +74,70 @@ fn a_gap_comes_with_the_first_message_and_begins_at_the_last_proof() {
     assert_eq!(client.0.state(id), Some(State::Active(node(0))));
 }
 
+/// A connection that answers proves that the subscription is alive, not that its node still owns the slot.
+#[test]
+fn a_gap_begins_before_the_last_map_that_named_the_owner() {
+    let mut client = Client::new(&["c"]);
+    let request = client.poll(10).unwrap();
+    client.push(0, ">3\r\n$10\r\nssubscribe\r\n$1\r\nc\r\n:1\r\n");
+    client.done(12, request, FENCED);
+    let mut map = client.1.clone();
+    with_map(&map, |map| client.0.on_map(Instant::from_micros(30_000), map));
+    client.0.on_alive(conn(0, 0), Instant::from_micros(50_000));
+    map.values_mut().for_each(|owner| *owner = 1);
+    with_map(&map, |map| client.0.on_map(Instant::from_micros(60_000), map));
+    assert_eq!(client.push(0, "*3\r\n$8\r\nsmessage\r\n$1\r\nc\r\n$1\r\n2\r\n"), "dropped");
+    client.1 = map;
+    let request = client.poll(61).unwrap();
+    assert_eq!(request.node, node(1));
+    client.push(1, ">3\r\n$10\r\nssubscribe\r\n$1\r\nc\r\n:1\r\n");
+    let id = client.0.find(Kind::Sharded, b"c").unwrap();
+    let since = Instant::from_micros(30_000);
+    assert_eq!(client.0.poll_event(), Some(Event::Interrupted(id)));
+    assert_eq!(client.0.poll_event(), Some(Event::Gap { channel: id, since }));
+    assert_eq!(client.0.poll_event(), Some(Event::Confirmed(id)));
+    assert_eq!(client.0.poll_event(), None);
+}
+
+/// The map changes while a subscribe is under way to the old owner, which confirms it all the same.
+#[test]
+fn a_confirmation_of_an_old_owner_is_not_believed() {
+    let mut client = Client::new(&["c"]);
+    let request = client.poll(10).unwrap();
+    client.1.values_mut().for_each(|owner| *owner = 1);
+    let map = client.1.clone();
+    with_map(&map, |map| client.0.on_map(Instant::from_micros(12_000), map));
+    client.push(0, ">3\r\n$10\r\nssubscribe\r\n$1\r\nc\r\n:1\r\n");
+    assert_eq!(client.push(0, "*3\r\n$8\r\nsmessage\r\n$1\r\nc\r\n$1\r\n2\r\n"), "dropped");
+    client.done(14, request, FENCED);
+    let request = client.poll(14).unwrap();
+    assert_eq!((request.node, request.action), (node(1), Action::Subscribe));
+    assert_eq!(client.0.poll_event(), None);
+}
+
+/// With one bucket all channels share a chain; the requests are still of one slot each.
+#[test]
+fn slots_do_not_mix_in_one_chain() {
+    let (mut channels, mut buckets) = ([Channel::EMPTY; 8], [Bucket::EMPTY; 1]);
+    let (mut links, mut names) = ([Link::EMPTY; 2], [0; 200]);
+    let parts = Parts { channels: &mut channels, buckets: &mut buckets, links: &mut links, names: &mut names };
+    let mut client = Reconciler::new(Policy::DEFAULT, 1, parts);
+    let names = ["{a}1", "b", "{a}2", "c", "{b}2"];
+    for name in names {
+        client.want(Kind::Sharded, name.as_bytes()).unwrap();
+    }
+    client.want(Kind::Plain, b"b").unwrap();
+    let owner = names.iter().map(|name| (Slot::of_key(name.as_bytes()).get(), 0)).collect();
+    let mut sizes = Vec::new();
+    while let Some(request) = with_map(&owner, |map| client.poll(Instant::EPOCH, map)) {
+        let args = client.args(&request);
+        assert!(request.kind == Kind::Plain || args.channels().all(|name| Some(Slot::of_key(name)) == request.slot));
+        sizes.push(request.channels);
+    }
+    sizes.sort_unstable();
+    assert_eq!(sizes, [1, 1, 2, 2]);
+}
+
 /// The slot leaves while the unsubscribe is under way: its push, then MOVED.
 #[test]
 fn an_unsubscribe_that_races_with_a_move_wins() {
