@@ -5,7 +5,7 @@ use crate::cluster::hold::Hold;
 use crate::connection::{Backoff, Handshake};
 use crate::ids::{ConnId, NodeId};
 use crate::pipeline::List;
-use crate::resp::{FrameState, TokenState};
+use crate::resp::FrameState;
 use crate::time::Instant;
 use crate::topology::NodeIndex;
 
@@ -115,8 +115,8 @@ pub struct ConnEntry {
     pub(crate) until: Instant,
     pub(crate) handshake: Handshake,
     pub(crate) proto: u8,
+    /// The reader of the value at the front of the stream, as frame or as tokens; set anew where `mode` is.
     pub(crate) frame: FrameState,
-    pub(crate) tokens: TokenState,
     pub(crate) mode: Mode,
     /// Commands to send, in order.
     pub(crate) queue: List,
@@ -166,7 +166,6 @@ impl ConnEntry {
         handshake: Handshake::new(),
         proto: 0,
         frame: FrameState::new(),
-        tokens: TokenState::new(),
         mode: Mode::Boundary,
         queue: List::EMPTY,
         in_flight: List::EMPTY,
@@ -203,7 +202,6 @@ impl ConnEntry {
         self.generation = self.generation.wrapping_add(1);
         self.handshake = Handshake::new();
         self.frame = FrameState::new();
-        self.tokens = TokenState::new();
         self.mode = Mode::Boundary;
         self.proto = 0;
         self.sent = 0;

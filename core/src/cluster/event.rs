@@ -106,6 +106,8 @@ pub enum Transmit {
         id: CommandId,
         /// The caller's tag.
         tag: u64,
+        /// Its encoded length as submitted, ASKING not counted.
+        len: u32,
         /// Write [`ControlFrame::Asking`] directly in front of it.
         asking: bool,
     },

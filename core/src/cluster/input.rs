@@ -113,8 +113,9 @@ impl Engine<'_> {
         };
         let entry = self.conn(conn);
         entry.mode = mode;
+        entry.frame = FrameState::new();
         if let Mode::Tokens(sink) = mode {
-            entry.tokens = token_state(sink);
+            *entry.frame.tokens() = token_state(sink);
         }
         Ok(Step::Again)
     }
@@ -179,7 +180,7 @@ impl Engine<'_> {
         let entry = self.conn(conn);
         entry.frame = FrameState::new();
         entry.mode = Mode::Tokens(sink);
-        entry.tokens = token_state(sink);
+        *entry.frame.tokens() = token_state(sink);
         Step::Again
     }
 
@@ -237,7 +238,7 @@ impl Engine<'_> {
         let Some(entry) = self.t.conns.get_mut(conn as usize) else {
             return Ok(Pulled { token: None, consumed: 0, end: false, aside: false });
         };
-        let mut reader = entry.tokens.reader(levels, &limits, rx);
+        let mut reader = entry.frame.tokens().reader(levels, &limits, rx);
         let token = match sink {
             Sink::Discard | Sink::DiscardPush => last_token(&mut reader)?,
             _ => reader.next()?,
@@ -280,7 +281,7 @@ impl Engine<'_> {
         frame: &Frame<'_>,
     ) -> Result<Step<'rx>, ConnectionError> {
         let mut rest = frame.raw();
-        self.conn(conn).tokens = token_state(Sink::Handshake);
+        *self.conn(conn).frame.tokens() = token_state(Sink::Handshake);
         loop {
             let pulled = self.pull(conn, Sink::Handshake, rest).map_err(ConnectionError::Protocol)?;
             let Some(token) = pulled.token else { return Ok(Step::Again) };

@@ -97,7 +97,7 @@ impl Engine<'_> {
         if spec.subscribe {
             self.conn(conn).wants.set(Bits::FENCE);
         }
-        Some(Transmit::Command { id: self.command_id(index), tag: spec.tag, asking })
+        Some(Transmit::Command { id: self.command_id(index), tag: spec.tag, len: spec.len, asking })
     }
 
     /// Moves an entry on no list to the connection's FIFO.

@@ -36,6 +36,12 @@ impl FrameState {
         Self { tokens: TokenState::new(), has_push: false }
     }
 
+    /// The reader inside, for a stream whose values are read now as frames and now as tokens: one state serves both.
+    /// Set it anew before each change.
+    pub(crate) const fn tokens(&mut self) -> &mut TokenState {
+        &mut self.tokens
+    }
+
     /// Looks for the end of the value that begins at the front of `buf`.
     ///
     /// After [`Status::Incomplete`], `buf` must be presented again with more bytes behind it, and `levels`

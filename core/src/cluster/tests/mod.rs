@@ -3,6 +3,7 @@
 mod basics;
 mod failures;
 mod redirects;
+mod sizes;
 
 use std::collections::BTreeMap;
 use std::format;

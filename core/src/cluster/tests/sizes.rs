@@ -1,0 +1,37 @@
+//! What an engine costs in RAM. The bounds are today's figures, so that growth is noticed; a device has 32-bit pointers,
+//! and its figures are some percent below these.
+
+use std::println;
+
+use crate::cluster::engine::State;
+use crate::cluster::{Cluster, ConnEntry, StaticStorage};
+use crate::connection::Handshake;
+use crate::pipeline::Entry;
+use crate::resp::FrameState;
+use crate::topology::{Freshness, Node, Reader, Refresh};
+
+/// 4 nodes, 64 ranges, 4 connections, 32 commands, 128 bytes of host names, 8 levels for each connection.
+type Firmware = StaticStorage<4, 64, 128, 4, 32, 32>;
+
+#[test]
+fn stay_bounded() {
+    let rows = [
+        ("Entry, one command", size_of::<Entry>(), 176),
+        ("ConnEntry, one connection", size_of::<ConnEntry>(), 352),
+        ("  FrameState", size_of::<FrameState>(), 120),
+        ("  Handshake", size_of::<Handshake>(), 64),
+        ("Node, one node of one map", size_of::<Node>(), 48),
+        ("State, what is there once", size_of::<State>(), 2_448),
+        ("  Freshness", size_of::<Freshness>(), 776),
+        ("  Reader", size_of::<Reader>(), 480),
+        ("  Refresh", size_of::<Refresh>(), 272),
+        ("StaticStorage of a small device", size_of::<Firmware>(), 8_464),
+        ("Cluster of a small device", size_of::<Cluster<Firmware>>(), 10_912),
+    ];
+    for (what, is, bound) in rows {
+        println!("{what:34} {is:6} of {bound:6}");
+    }
+    for (what, is, bound) in rows {
+        assert!(is <= bound, "{what}: {is} bytes, more than {bound}");
+    }
+}
