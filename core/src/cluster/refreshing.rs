@@ -176,9 +176,9 @@ impl Engine<'_> {
     fn adopt(&mut self, now: Instant, changed: bool) {
         let [first, second] = &mut self.s.maps;
         if self.s.active {
-            first.follow(second)
+            first.follow(second);
         } else {
-            second.follow(first)
+            second.follow(first);
         }
         self.s.active = !self.s.active;
         self.s.map_event |= changed;
