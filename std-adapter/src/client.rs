@@ -103,7 +103,7 @@ impl Builder {
     pub fn connect(self) -> Result<Client, Error> {
         self.profile.settings().check().map_err(Error::Settings)?;
         let limit = self.connect_limit;
-        let mut client = Client { driver: Driver::new(self.profile, self.config)?, limit };
+        let mut client = Client { driver: Driver::new(self.profile, self.config)?, limit, scan_tags: 0 };
         client.find_cluster()?;
         Ok(client)
     }
@@ -122,6 +122,8 @@ impl Builder {
 pub struct Client {
     pub(crate) driver: Driver,
     limit: StdDuration,
+    /// Tags given to requests of scans so far.
+    pub(crate) scan_tags: u64,
 }
 
 impl std::fmt::Debug for Client {

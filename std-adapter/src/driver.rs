@@ -105,7 +105,12 @@ impl Driver {
     }
 
     pub(crate) fn now(&self) -> Instant {
-        let micros = self.epoch.elapsed().as_micros();
+        self.at(std::time::Instant::now())
+    }
+
+    /// A moment as the engine counts time.
+    pub(crate) fn at(&self, moment: std::time::Instant) -> Instant {
+        let micros = moment.saturating_duration_since(self.epoch).as_micros();
         Instant::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
     }
 

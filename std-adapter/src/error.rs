@@ -7,6 +7,7 @@ use slotwise::cluster::{CloseReason, SubmitError};
 use slotwise::command::CommandError;
 use slotwise::connection::SettingsError;
 use slotwise::pipeline::{Failure, Outcome};
+use slotwise::scan::RestoreError;
 use slotwise::server_error::{ErrorKind, Executed, ServerError};
 
 use crate::url::UrlError;
@@ -110,6 +111,8 @@ pub enum Error {
     },
     /// A scan cannot vouch for some slots.
     Scan(String),
+    /// A saved scan from which none can go on.
+    ScanToken(RestoreError),
     /// The operating system refused something.
     Io(io::Error),
 }
@@ -150,6 +153,7 @@ impl Error {
             Self::NoCluster { .. } => "no_cluster",
             Self::UnexpectedReply { .. } => "unexpected_reply",
             Self::Scan(_) => "scan_incomplete",
+            Self::ScanToken(_) => "scan_token",
             Self::Io(_) => "io",
         }
     }
@@ -182,6 +186,7 @@ impl fmt::Display for Error {
             }
             Self::UnexpectedReply { command } => write!(f, "{command}: a reply of an unexpected form"),
             Self::Scan(why) => f.write_str(why),
+            Self::ScanToken(error) => error.fmt(f),
             Self::Io(error) => error.fmt(f),
         }
     }
@@ -196,6 +201,7 @@ impl std::error::Error for Error {
             Self::Submit(error) => Some(error),
             Self::Url(error) => Some(error),
             Self::Settings(error) => Some(error),
+            Self::ScanToken(error) => Some(error),
             Self::Io(error) => Some(error),
             _ => None,
         }

@@ -29,6 +29,7 @@ pub mod mini;
 mod profile;
 mod resolve;
 mod results;
+mod scan;
 mod socket;
 mod storage;
 mod topology;
@@ -41,6 +42,7 @@ pub use client::{Builder, Client};
 pub use driver::Counters;
 pub use error::{Error, ServerReply};
 pub use results::Results;
+pub use scan::{Scan, ScanOptions, UnlinkOptions, UnlinkReport};
 pub use topology::{NodeInfo, Topology};
 pub use value::Value;
 
