@@ -56,7 +56,7 @@ impl Builder {
     /// Time for each TCP connect, and for finding the cluster at the start (twice this).
     #[must_use]
     pub fn connect_timeout(mut self, limit: StdDuration) -> Self {
-        self.config.connect_timeout = Duration::from(limit);
+        self.config.timeouts.connect = Duration::from(limit);
         self.connect_limit = limit * 2;
         self
     }

@@ -1,7 +1,7 @@
 //! What an engine is told once, and what its adapter lends at each call.
 
 use crate::addr::NodeAddr;
-use crate::connection::{BackoffPolicy, Settings};
+use crate::connection::{BackoffPolicy, Settings, Timeouts};
 use crate::limits::Limits;
 use crate::time::Duration;
 use crate::topology::RefreshPolicy;
@@ -25,13 +25,11 @@ pub enum ReadFrom {
 pub struct Config {
     /// From submission to outcome, retries included, for commands that bring no time-out of their own.
     pub command_timeout: Duration,
-    /// From `Dial` to `handle_connected`.
-    pub connect_timeout: Duration,
-    /// From `handle_connected` to the last handshake reply.
-    pub handshake_timeout: Duration,
-    /// A connection with commands in flight and no byte received for this long is probed with a PING; as long again
-    /// without a byte and it is closed.
-    pub idle_probe: Duration,
+    /// Time for dials and handshakes, and how much silence is borne.
+    pub timeouts: Timeouts,
+    /// Silence on a connection with subscriptions before it is probed: nothing else tells a quiet channel from a dead
+    /// connection.
+    pub subscriber_keepalive: Duration,
     /// Most commands in flight on one connection; the others wait in its queue.
     pub window: u32,
     /// Most redirects followed for one command.
@@ -64,9 +62,8 @@ impl Config {
     pub const fn new(seed: u64) -> Self {
         Self {
             command_timeout: Duration::from_secs(15),
-            connect_timeout: Duration::from_secs(5),
-            handshake_timeout: Duration::from_secs(5),
-            idle_probe: Duration::from_secs(5),
+            timeouts: Timeouts::DEFAULT,
+            subscriber_keepalive: Duration::from_secs(10),
             window: 65_536,
             max_hops: 5,
             max_attempts: 64,

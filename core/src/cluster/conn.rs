@@ -2,7 +2,7 @@
 
 use crate::cluster::event::CloseReason;
 use crate::cluster::hold::Hold;
-use crate::connection::{Backoff, Handshake};
+use crate::connection::{Backoff, Handshake, Liveness, Work};
 use crate::ids::{ConnId, NodeId};
 use crate::pipeline::List;
 use crate::resp::FrameState;
@@ -111,7 +111,7 @@ pub struct ConnEntry {
     /// Which seed it was dialled as, if it was.
     pub(crate) seed: Option<u16>,
     pub(crate) backoff: Backoff,
-    /// Waiting: when to dial. Dialing and Handshake: when to give up. Idle: not to be dialled before.
+    /// Idle and Waiting: not to be dialled before. A lease without work: when it closes.
     pub(crate) until: Instant,
     pub(crate) handshake: Handshake,
     pub(crate) proto: u8,
@@ -130,9 +130,8 @@ pub struct ConnEntry {
     pub(crate) handed: u64,
     pub(crate) written: u64,
     pub(crate) ready_since: Instant,
-    pub(crate) last_input: Instant,
-    /// A PING was sent into the silence.
-    pub(crate) probed: bool,
+    /// The clocks of dial, handshake and silence.
+    pub(crate) liveness: Liveness,
     /// The first reply waits, unread, for a topology reply that shows whether its redirect is true.
     pub(crate) stalled_until: Option<Instant>,
     /// Topology replies that had been taken when the stall began.
@@ -175,8 +174,7 @@ impl ConnEntry {
         handed: 0,
         written: 0,
         ready_since: Instant::EPOCH,
-        last_input: Instant::EPOCH,
-        probed: false,
+        liveness: Liveness::dialling(Instant::EPOCH),
         stalled_until: None,
         stalled_at: 0,
         stall_spent: false,
@@ -208,13 +206,21 @@ impl ConnEntry {
         self.answered = 0;
         self.handed = 0;
         self.written = 0;
-        self.probed = false;
         self.stalled_until = None;
         self.stall_spent = false;
         self.wants = Bits::NONE;
         self.events.take(Bits::DIAL);
         self.events.take(Bits::READY);
         self.events.take(Bits::INPUT);
+    }
+
+    /// What the peer owes.
+    pub(crate) const fn work(&self) -> Work {
+        match self.purpose {
+            _ if self.in_flight.is_empty() => Work::Idle,
+            Purpose::Lease => Work::Blocked,
+            Purpose::Shared | Purpose::Subscriber => Work::Replies,
+        }
     }
 
     pub(crate) const fn id(&self, index: u32) -> ConnId {

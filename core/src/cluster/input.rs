@@ -39,8 +39,9 @@ impl Engine<'_> {
         can_grow: bool,
     ) -> Result<Progress<'rx>, ConnectionError> {
         let entry = self.conn(conn);
-        entry.last_input = now;
-        entry.probed = false;
+        if !rx.is_empty() {
+            entry.liveness.on_bytes(now);
+        }
         let mut consumed = 0;
         loop {
             let rest = rx.get(consumed..).unwrap_or_default();
@@ -300,6 +301,7 @@ impl Engine<'_> {
         entry.state = if shutting_down { ConnState::Draining } else { ConnState::Ready };
         entry.proto = proto;
         entry.ready_since = now;
+        entry.liveness.on_ready(now);
         // All that was handed out so far was answered, so it was written.
         entry.handed = entry.written;
         if seed {

@@ -310,15 +310,13 @@ impl<S: Storage> Cluster<S> {
 impl Engine<'_> {
     fn connected(&mut self, now: Instant, conn: u32) {
         let read_only = self.is_replica(conn);
-        let timeout = self.s.config.handshake_timeout;
         let entry = self.conn(conn);
         if entry.state != ConnState::Dialing {
             return;
         }
         entry.state = ConnState::Handshake;
         entry.handshake = crate::connection::Handshake::new().with_read_only(read_only);
-        entry.until = now + timeout;
-        entry.last_input = now;
+        entry.liveness.on_connected(now);
     }
 
     fn is_replica(&mut self, conn: u32) -> bool {

@@ -4,6 +4,7 @@ use crate::cluster::config::ReadFrom;
 use crate::cluster::conn::{Bits, ConnState, Purpose};
 use crate::cluster::engine::Engine;
 use crate::command::{Access, CommandSpec, Target};
+use crate::connection::Liveness;
 use crate::pipeline::{NONE, Outcome, Place, Reason};
 use crate::slot::Slot;
 use crate::time::{Duration, Instant};
@@ -151,10 +152,9 @@ impl Engine<'_> {
     }
 
     pub(crate) fn dial(&mut self, now: Instant, conn: u32) {
-        let timeout = self.s.config.connect_timeout;
         let entry = self.conn(conn);
         entry.state = ConnState::Dialing;
-        entry.until = now + timeout;
+        entry.liveness = Liveness::dialling(now);
         self.raise(conn, Bits::DIAL);
     }
 

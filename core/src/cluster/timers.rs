@@ -1,8 +1,9 @@
 //! Time: dial and handshake limits, silence, deadlines, wake-ups.
 
-use crate::cluster::conn::{Bits, ConnState, Purpose};
+use crate::cluster::conn::{Bits, ConnEntry, ConnState, Purpose};
 use crate::cluster::engine::Engine;
 use crate::cluster::event::CloseReason;
+use crate::connection::{Timeouts, Verdict};
 use crate::pipeline::{Kind, List, Outcome, Place, Reason};
 use crate::time::{Instant, earlier};
 
@@ -18,23 +19,25 @@ impl Engine<'_> {
         next
     }
 
-    fn conn_timeout(&self, conn: &crate::cluster::conn::ConnEntry) -> Option<Instant> {
+    fn conn_timeout(&self, conn: &ConnEntry) -> Option<Instant> {
         match conn.state {
             ConnState::Free | ConnState::Idle => None,
-            ConnState::Waiting | ConnState::Dialing | ConnState::Handshake => Some(conn.until),
-            ConnState::Ready | ConnState::Draining => earlier(self.silence_limit(conn), conn.stalled_until),
+            ConnState::Waiting => Some(conn.until),
+            ConnState::Dialing | ConnState::Handshake => conn.liveness.poll_timeout(&self.s.config.timeouts),
+            ConnState::Ready | ConnState::Draining => {
+                let silence = conn.liveness.poll_timeout(&self.silence_limits(conn));
+                let unused = if is_unused_lease(conn) { Some(conn.until) } else { None };
+                earlier(earlier(silence, unused), conn.stalled_until)
+            }
         }
     }
 
-    /// When a silent connection is probed, or an unused lease closed.
-    fn silence_limit(&self, conn: &crate::cluster::conn::ConnEntry) -> Option<Instant> {
-        match conn.purpose {
-            Purpose::Lease if !conn.has_work() => Some(conn.last_input + self.s.config.lease_idle),
-            // A blocking command is silent by nature; its deadline ends it.
-            Purpose::Lease => None,
-            Purpose::Shared | Purpose::Subscriber if conn.in_flight.is_empty() => None,
-            Purpose::Shared | Purpose::Subscriber => Some(conn.last_input + self.s.config.idle_probe),
-        }
+    fn silence_limits(&self, conn: &ConnEntry) -> Timeouts {
+        let keepalive = match conn.purpose {
+            Purpose::Subscriber => Some(self.s.config.subscriber_keepalive),
+            Purpose::Shared | Purpose::Lease => self.s.config.timeouts.keepalive,
+        };
+        Timeouts { keepalive, ..self.s.config.timeouts }
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
@@ -56,35 +59,27 @@ impl Engine<'_> {
         if self.conn_timeout(entry).is_none_or(|at| at > now) {
             return;
         }
-        let (state, stalled) = (entry.state, entry.stalled_until.is_some_and(|at| at <= now));
-        match state {
-            ConnState::Waiting => self.dial(now, conn),
-            ConnState::Dialing => self.lose(now, conn, CloseReason::ConnectFailed),
-            ConnState::Handshake => self.lose(now, conn, CloseReason::Handshake),
-            ConnState::Ready | ConnState::Draining => {
-                if stalled && self.stall_over(now, conn) {
-                    self.raise(conn, Bits::INPUT);
-                }
-                self.silence(now, conn);
+        if entry.state == ConnState::Waiting {
+            return self.dial(now, conn);
+        }
+        if is_unused_lease(entry) && entry.until <= now {
+            return self.retire(now, conn, CloseReason::Retired);
+        }
+        let limits = self.silence_limits(entry);
+        let verdict = entry.liveness.poll(now, &limits);
+        if entry.stalled_until.is_some_and(|at| at <= now) && self.stall_over(now, conn) {
+            self.raise(conn, Bits::INPUT);
+        }
+        match verdict {
+            Some(Verdict::ConnectTimedOut) => self.lose(now, conn, CloseReason::ConnectFailed),
+            Some(Verdict::HandshakeTimedOut) => self.lose(now, conn, CloseReason::Handshake),
+            Some(Verdict::Dead) => self.lose(now, conn, CloseReason::Silent),
+            Some(Verdict::Probe) => {
+                let entry = self.conn(conn);
+                entry.liveness.on_probe(now);
+                entry.wants.set(Bits::PROBE);
             }
-            ConnState::Free | ConnState::Idle => {}
-        }
-    }
-
-    fn silence(&mut self, now: Instant, conn: u32) {
-        let Some(entry) = self.t.conns.get(conn as usize) else { return };
-        if self.silence_limit(entry).is_none_or(|at| at > now) {
-            return;
-        }
-        if entry.purpose == Purpose::Lease {
-            self.retire(now, conn, CloseReason::Retired);
-        } else if entry.probed {
-            self.lose(now, conn, CloseReason::Silent);
-        } else {
-            let entry = self.conn(conn);
-            entry.probed = true;
-            entry.last_input = now;
-            entry.wants.set(Bits::PROBE);
+            None => {}
         }
     }
 
@@ -153,6 +148,11 @@ impl Engine<'_> {
             self.tombstone(index, outcome, Reason::TimedOut);
         }
     }
+}
+
+/// Whether a connection was leased for blocking commands and has none.
+fn is_unused_lease(conn: &ConnEntry) -> bool {
+    conn.purpose == Purpose::Lease && conn.state == ConnState::Ready && !conn.has_work()
 }
 
 /// A list of unsent commands.

@@ -104,11 +104,6 @@ impl Engine<'_> {
     fn fly(&mut self, now: Instant, conn: u32, index: u32, len: usize) {
         let entry = self.conn(conn);
         let start = entry.handed;
-        if entry.in_flight.is_empty() {
-            // Silence is counted from the moment an answer was due.
-            entry.last_input = now;
-            entry.probed = false;
-        }
         entry.sent = entry.sent.wrapping_add(1);
         let flying = self.entry(index);
         flying.place = Place::InFlight;
@@ -117,6 +112,7 @@ impl Engine<'_> {
         let commands = &mut *self.t.commands;
         if let Some(entry) = self.t.conns.get_mut(conn as usize) {
             entry.in_flight.push_back(commands, index);
+            entry.liveness.on_work(now, entry.work());
         }
         self.handed(conn, len);
     }

@@ -90,7 +90,7 @@ fn dials_of_a_dead_node_are_spaced_out() {
 
 #[test]
 fn a_deadline_ends_a_command_wherever_it_is() {
-    let mut world = World::ready_with(|config| config.idle_probe = Duration::from_secs(100));
+    let mut world = World::ready_with(|config| config.timeouts.response = Duration::from_secs(100));
     let flying = world.set(5);
     world.wait(Duration::from_secs(16));
     assert_eq!(outcomes(&world.take_out()), [(flying, Outcome::MaybeExecuted, Reason::TimedOut)]);
@@ -113,7 +113,7 @@ fn a_silent_connection_is_probed_and_closed() {
     world.wait(Duration::from_millis(5_100));
     world.expect(A, &["PING"]);
     assert_eq!(world.closed, []);
-    world.wait(Duration::from_millis(5_100));
+    world.wait(Duration::from_millis(2_100));
     assert_eq!(world.closed, [CloseReason::Silent]);
     assert_eq!(outcomes(&world.take_out()), [(tag, Outcome::MaybeExecuted, Reason::ConnectionLost)]);
 }

@@ -17,7 +17,7 @@ type Firmware = StaticStorage<4, 64, 128, 4, 32, 32>;
 fn stay_bounded() {
     let rows = [
         ("Entry, one command", size_of::<Entry>(), 176),
-        ("ConnEntry, one connection", size_of::<ConnEntry>(), 352),
+        ("ConnEntry, one connection", size_of::<ConnEntry>(), 360),
         ("  FrameState", size_of::<FrameState>(), 120),
         ("  Handshake", size_of::<Handshake>(), 64),
         ("Node, one node of one map", size_of::<Node>(), 48),
