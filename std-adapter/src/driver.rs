@@ -18,6 +18,10 @@ use crate::storage::HeapStorage;
 
 /// The poll token of the resolver's waker; sockets use their connection's index.
 const WAKER: MioToken = MioToken(usize::MAX);
+/// Readiness events taken at once.
+const EVENTS: usize = 256;
+/// After so long without a round, sockets are looked at before anything is written.
+const AWAY: StdDuration = StdDuration::from_millis(20);
 
 /// What the application does with the engine's outputs, and where its bytes come from.
 pub(crate) trait Work {
@@ -77,13 +81,15 @@ pub(crate) struct Driver {
     pub(crate) profile: Profile,
     pub(crate) counters: Counters,
     poll: Poll,
-    events: Events,
+    /// Taken out while it is walked.
+    events: Option<Events>,
     sockets: Vec<Option<Socket>>,
     resolver: Resolver,
     epoch: std::time::Instant,
     last_close: Option<(CloseReason, String)>,
     /// Bytes were read since the last round of writes, so there may be more to write.
     dirty: bool,
+    last_turn: std::time::Instant,
 }
 
 impl Driver {
@@ -95,12 +101,13 @@ impl Driver {
             profile,
             counters: Counters::default(),
             poll,
-            events: Events::with_capacity(256),
+            events: None,
             sockets: Vec::new(),
             resolver: Resolver::new(waker),
             epoch: std::time::Instant::now(),
             last_close: None,
             dirty: false,
+            last_turn: std::time::Instant::now(),
         })
     }
 
@@ -128,19 +135,34 @@ impl Driver {
     }
 
     fn turn_with(&mut self, env: &Env<'_>, work: &mut dyn Work, wait: Option<StdDuration>) -> io::Result<()> {
+        if self.last_turn.elapsed() > AWAY {
+            // Connections that ended while nobody looked must be known before a command goes out on them.
+            self.poll_once(env, work, Some(StdDuration::ZERO))?;
+        }
         self.drain(env, work);
         self.dirty = false;
         self.transmit_all(env, work);
         let events_left = self.drain(env, work);
         let timeout = if events_left || self.dirty { Some(StdDuration::ZERO) } else { self.wait_time(wait) };
-        let mut events = std::mem::replace(&mut self.events, Events::with_capacity(1));
+        self.poll_once(env, work, timeout)?;
+        let now = self.now();
+        if self.cluster.poll_timeout().is_some_and(|at| at <= now) {
+            self.cluster.handle_timeout(now);
+        }
+        self.drain(env, work);
+        self.last_turn = std::time::Instant::now();
+        Ok(())
+    }
+
+    /// Waits for readiness and reads what has come.
+    fn poll_once(&mut self, env: &Env<'_>, work: &mut dyn Work, timeout: Option<StdDuration>) -> io::Result<()> {
+        let mut events = self.events.take().unwrap_or_else(|| Events::with_capacity(EVENTS));
         let polled = self.poll.poll(&mut events, timeout);
-        match polled {
-            Err(error) if error.kind() != io::ErrorKind::Interrupted => {
-                self.events = events;
-                return Err(error);
-            }
-            _ => {}
+        if let Err(error) = polled
+            && error.kind() != io::ErrorKind::Interrupted
+        {
+            self.events = Some(events);
+            return Err(error);
         }
         for event in &events {
             if event.token() == WAKER {
@@ -151,12 +173,7 @@ impl Driver {
                 self.ready(env, work, at, readable, event.is_writable());
             }
         }
-        self.events = events;
-        let now = self.now();
-        if self.cluster.poll_timeout().is_some_and(|at| at <= now) {
-            self.cluster.handle_timeout(now);
-        }
-        self.drain(env, work);
+        self.events = Some(events);
         Ok(())
     }
 

@@ -120,3 +120,19 @@ fn a_killed_primary_is_replaced() {
 fn first_error(results: &Results) -> Option<Error> {
     (0..results.len()).find_map(|n| results.value(n).err())
 }
+
+#[test]
+fn connections_that_end_while_nobody_looks_cost_no_write() {
+    each(3, 0, |cluster, client| {
+        let admin = cluster.admin();
+        for round in 1..=5 {
+            for key in ["a", "b", "c"] {
+                assert_eq!(client.command(&["INCR", key]).unwrap().as_i64(), Some(round));
+            }
+            for node in admin.primaries() {
+                admin.kill_clients(node).unwrap();
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+    });
+}
