@@ -42,7 +42,7 @@ pub enum Action {
 /// One subscribe or unsubscribe command for one node; the channels of a sharded one are of one slot.
 ///
 /// Send it to that node, on the connection that carries its subscriptions, with a PING behind it, and report its end
-/// with [`on_command_done`](super::Reconciler::on_command_done). Encode it ([`SubRequest::args`]) before anything else
+/// with [`on_command_done`](super::Reconciler::on_command_done). Encode it before anything else
 /// is done with the reconciler.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use = "the channels of a request that is never done wait for ever"]
