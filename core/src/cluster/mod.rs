@@ -18,6 +18,39 @@
 //! [`Output::Reply`] or [`Output::Token`] with `last`, an [`Event::Failed`], or an [`Event::Confirmed`]. The engine
 //! may ask for them more than once ([`Transmit::Command`]), since a refused command is sent again.
 //!
+//! ```
+//! use slotwise::addr::NodeAddr;
+//! use slotwise::cluster::{Cluster, Config, Env, Event, StaticStorage, Transmit};
+//! use slotwise::command::{FULL, analyse};
+//! use slotwise::connection::Settings;
+//! use slotwise::resp::encode;
+//! use slotwise::time::Instant;
+//!
+//! let seeds = [NodeAddr::new("10.0.0.1", 6379)?];
+//! let env = Env { settings: &Settings::DEFAULT, seeds: &seeds };
+//! // 4 nodes, 64 ranges, 256 bytes of host names, 4 connections, 32 commands, 8 levels for each connection.
+//! let mut cluster = Cluster::new(Config::new(0x5eed), StaticStorage::<4, 64, 256, 4, 32, 32>::new());
+//! let now = Instant::from_micros(0);
+//!
+//! let command = ["GET", "user:1"];
+//! let len = u32::try_from(encode::encoded_len(&command)?)?;
+//! let id = cluster.submit(now, analyse(&FULL, &command)?.spec(len)?)?;
+//!
+//! // No map yet: the engine wants a seed.
+//! let Some(Event::Dial(conn)) = cluster.poll_event() else { panic!("a dial is due") };
+//! assert_eq!(cluster.dial_target(conn, &env).map(|target| target.addr), Some(seeds[0]));
+//! cluster.handle_connected(now, conn);
+//! let Some(Transmit::Control(hello)) = cluster.poll_transmit(now, conn, &env) else { panic!("HELLO is due") };
+//! let mut out = [0; 64];
+//! let n = hello.encode(env.settings, &mut out)?;
+//! assert_eq!(&out[..n], b"*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n");
+//! cluster.handle_written(now, conn, n);
+//! // Received bytes go to `handle_input`; the command goes out once the slot map is known.
+//! assert_eq!(cluster.poll_transmit(now, conn, &env), None);
+//! # let _ = id;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # When something is full
 //!
 //! | what | the call says | what makes it go on |
