@@ -24,7 +24,7 @@ pub(super) const NO_LIMITS: Limits = Limits {
 const LEVELS: usize = if cfg!(feature = "streamed") { 128 } else { 0 };
 
 /// The header (or the whole) of the value at the front of `bytes`, and what follows it. Not for attributes.
-#[inline]
+#[inline(never)]
 pub(super) fn head(bytes: &[u8]) -> Option<(Token<'_>, &[u8])> {
     match grammar::value(bytes, Head) {
         None => rare_head(bytes),

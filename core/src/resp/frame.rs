@@ -7,7 +7,6 @@
 use super::children::{Attributes, Children, Pushes, head};
 use super::error::RespError;
 use super::extent::{Extent, FrameState};
-use super::grammar::{self, Accept, Value};
 use super::level::Level;
 use super::token::{Aggregate, Null, Status, Text, Token};
 use super::walk::Walk;
@@ -39,30 +38,6 @@ pub struct Frame<'a> {
     content: &'a [u8],
     too_deep: bool,
     has_push: bool,
-}
-
-/// A value whose extent is known, on its way to being a [`Frame`].
-#[derive(Clone, Copy)]
-struct Whole<'a> {
-    raw: &'a [u8],
-    extent: Extent,
-}
-
-impl<'a> Whole<'a> {
-    #[inline(always)]
-    fn view(self, token: Token<'a>, content: &'a [u8]) -> Frame<'a> {
-        let Extent { too_deep, has_push, .. } = self.extent;
-        Frame { raw: self.raw, token, content, too_deep, has_push }
-    }
-}
-
-impl<'a> Accept<'a> for Whole<'a> {
-    type Out = Frame<'a>;
-
-    #[inline(always)]
-    fn accept(self, rest: &'a [u8], value: Value<'a>) -> Option<Frame<'a>> {
-        Some(self.view(value.token(), rest))
-    }
 }
 
 /// What kind of value a [`Frame`] is.
@@ -129,11 +104,8 @@ impl<'a> Frame<'a> {
     pub fn from_extent(buf: &'a [u8], extent: Extent) -> Option<Self> {
         let raw = buf.get(..extent.len)?;
         let value = if raw.first() == Some(&b'|') { super::children::behind_attributes(raw)? } else { raw };
-        let whole = Whole { raw, extent };
-        match grammar::value(value, whole) {
-            None => head(value).map(|(token, content)| whole.view(token, content)),
-            found => found,
-        }
+        let (token, content) = head(value)?;
+        Some(Self { raw, token, content, too_deep: extent.too_deep, has_push: extent.has_push })
     }
 
     /// A view of a value that is part of another one, which has pushes inside or not.

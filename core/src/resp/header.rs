@@ -88,28 +88,27 @@ impl Header {
         Self { kind, digits: 0, negative: false, streamed: false, plain, ended: false, value: 0 }
     }
 
-    /// Takes the next byte; `Some` if the header ends with it.
+    /// Takes the next byte if it is a digit that is neither the first nor so far back that the number might not
+    /// fit: nothing can be wrong with it, except behind a leading zero, a `-1`, a letter or the end.
     #[inline(always)]
-    pub(super) fn push(&mut self, byte: u8) -> Result<Option<Head>, Kind> {
-        // A digit that is neither the first nor so far back that the number might not fit: nothing can be wrong,
-        // except behind a leading zero, a `-1`, a letter or the end.
+    pub(super) fn push_digit(&mut self, byte: u8) -> bool {
         let digit = byte.wrapping_sub(b'0');
-        if digit <= 9 && matches!(self.digits, 1..=17) && self.plain && self.value != 0 {
+        let plain = digit <= 9 && self.digits < 18 && self.plain && self.value != 0;
+        if plain {
             self.value = self.value.wrapping_mul(10).wrapping_add(u64::from(digit));
             self.digits = self.digits.wrapping_add(1);
-            return Ok(None);
         }
-        self.push_any(byte)
+        plain
     }
 
-    /// Whether the next byte completes the header or is wrong.
-    #[inline]
-    pub(super) const fn is_ended(&self) -> bool {
-        self.ended
-    }
-
+    /// Takes the next byte if it neither ends the header nor is wrong.
     #[inline(never)]
-    fn push_any(&mut self, byte: u8) -> Result<Option<Head>, Kind> {
+    pub(super) fn push_quiet(&mut self, byte: u8) -> bool {
+        !self.ended && matches!(self.push(byte), Ok(None))
+    }
+
+    /// Takes the next byte; `Some` if the header ends with it. After an error the header is as it was.
+    pub(super) fn push(&mut self, byte: u8) -> Result<Option<Head>, Kind> {
         if self.ended {
             return if byte == b'\n' { self.head().map(Some) } else { Err(Kind::BadTerminator) };
         }

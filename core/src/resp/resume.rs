@@ -39,6 +39,19 @@ impl<'a> TokenReader<'_, 'a> {
     /// a stream that comes byte by byte end here.
     #[inline(never)]
     pub(super) fn quiet(&mut self) -> bool {
+        if let (Stage::Header(header), &[byte]) = (&mut self.state.stage, self.rest)
+            && header.push_digit(byte)
+        {
+            self.state.offset = self.state.offset.wrapping_add(1);
+            self.rest = &[];
+            return true;
+        }
+        self.quiet_bytes()
+    }
+
+    /// [`TokenReader::quiet`] for anything but one digit.
+    #[inline(never)]
+    fn quiet_bytes(&mut self) -> bool {
         match (&mut self.state.stage, self.rest) {
             (Stage::Failed(_), _) => return false,
             (stage @ Stage::Value, &[kind]) => {
@@ -50,8 +63,7 @@ impl<'a> TokenReader<'_, 'a> {
             }
             (Stage::Header(header), mut rest) => {
                 while let Some((&byte, after)) = rest.split_first()
-                    && !header.is_ended()
-                    && let Ok(None) = header.push(byte)
+                    && (header.push_digit(byte) || header.push_quiet(byte))
                 {
                     rest = after;
                 }
