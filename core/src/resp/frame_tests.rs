@@ -1,5 +1,6 @@
 //! The views of complete values.
 
+#[cfg(feature = "float")]
 use std::format;
 use std::string::{String, ToString};
 use std::vec::Vec;

@@ -27,6 +27,8 @@ pub struct TokenState {
     pub(super) start: u64,
     /// What a [`Level::FOLD`] level has to read above its `remaining`.
     pub(super) fold: u64,
+    /// Inside a push in a [`Level::FOLD`] level: how many values that level awaits once the push is over.
+    fold_push: Option<u64>,
     /// The innermost open level; its parents are `root` and `levels[..depth - 1]`.
     pub(super) top: Level,
     /// The root level while `depth > 0`.
@@ -48,6 +50,7 @@ impl TokenState {
             frame_end: u64::MAX,
             start: 0,
             fold: 0,
+            fold_push: None,
             top: Level::ROOT,
             root: Level::ROOT,
             depth: 0,
@@ -186,6 +189,9 @@ impl TokenState {
     ) -> Result<u8, Kind> {
         let mut flags = self.top.flags & Level::INHERITED;
         let mut counted = true;
+        if self.top.flags & Level::FOLD != 0 {
+            self.fold_pushes(kind)?;
+        }
         if matches!(kind, Aggregate::Push | Aggregate::Attribute) {
             (flags, counted) = self.open_aside(limits, kind, flags)?;
         } else {
@@ -232,12 +238,29 @@ impl TokenState {
         Ok((flags | Level::PUSH | Level::OUT_OF_BAND, false))
     }
 
+    /// Finds a push inside a push where the levels between them are not kept: values are counted in the order they
+    /// are sent, so a push is over when as many are awaited as before it.
+    #[cold]
+    fn fold_pushes(&mut self, kind: Aggregate) -> Result<(), Kind> {
+        let awaited = self.fold.saturating_add(u64::from(self.top.remaining));
+        self.fold_push = self.fold_push.filter(|&after| awaited > after);
+        match (kind, self.fold_push) {
+            (Aggregate::Push, Some(_)) => Err(Kind::PushInPush),
+            (Aggregate::Push, None) => {
+                self.fold_push = Some(awaited);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Everything below the depth limit is one level, which counts the values in all of it.
     fn open_too_deep(&mut self, levels: &mut [Level], flags: u8, values: Option<u64>) -> Result<(), Kind> {
         let values = values.ok_or(Kind::StreamedTooDeep)?;
         self.skipping = true;
         if self.top.flags & Level::FOLD == 0 {
             self.fold = 0;
+            self.fold_push = None;
             self.enter(levels, Level { remaining: 0, attributes: 0, flags: flags | Level::FOLD })?;
         }
         let values = values.saturating_add(u64::from(self.top.remaining)).saturating_add(self.fold);

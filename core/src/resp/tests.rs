@@ -362,6 +362,12 @@ fn too_deep_is_skipped_and_the_stream_goes_on() {
     // Errors below the limit are errors all the same.
     let error = all_cuttings(b"*1\r\n*1\r\n*1\r\n*1\r\n:x\r\n", &limits).1.error.unwrap();
     assert_eq!((error.kind(), error.offset()), (RespErrorKind::BadInteger, 17));
+    // Pushes below the limit: one after the other, but not one inside another.
+    let apart = b"*1\r\n*1\r\n*1\r\n*2\r\n>1\r\n*1\r\n:1\r\n>0\r\n*2\r\n>1\r\n:1\r\n:1\r\n:2\r\n:3\r\n+x\r\n";
+    let (tokens, end) = all_cuttings(apart, &limits);
+    assert_eq!((end.error, end.at_boundary, tokens.last().unwrap().as_str()), (None, true, "Simple([120]) d0 end"));
+    let error = all_cuttings(b"*1\r\n*1\r\n*1\r\n*2\r\n>2\r\n:1\r\n*1\r\n>1\r\n", &limits).1.error.unwrap();
+    assert_eq!((error.kind(), error.offset()), (RespErrorKind::PushInPush, 28));
     // No memory for levels at all: every aggregate is too deep, scalars are not.
     let (tokens, _) = read_levels::<0>(b"*1\r\n:1\r\n:2\r\n*0\r\n", &[1; 16], &Limits::DEFAULT, 0);
     assert_eq!(tokens, ["TooDeep d0 end", "Integer(2) d0 end", "Array(0) d0 end"]);
