@@ -65,15 +65,19 @@ fn atomic_migration_is_followed() {
         let admin = admin.clone();
         std::thread::spawn(move || admin.move_slots_atomically(0, 199, to))
     };
+    // Not FLUSHALL: the server gives up an atomic migration whose slots are flushed (seen on Valkey 9.1).
+    let wipe = |client: &mut Client| {
+        assert!(client.run(&Workload::wipe(300)).unwrap().iter().all(|result| result.is_ok()));
+    };
     let mut rounds = 0;
     while !mover.is_finished() || rounds < 2 {
-        admin_flush(&mut client);
+        wipe(&mut client);
         work.check(&client.run(&work.batch).unwrap());
         rounds += 1;
     }
     mover.join().unwrap().unwrap();
     assert_eq!(admin.owner(0), Some(to));
-    admin_flush(&mut client);
+    wipe(&mut client);
     work.check(&client.run(&work.batch).unwrap());
 }
 

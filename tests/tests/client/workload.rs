@@ -91,6 +91,17 @@ impl Workload {
         self
     }
 
+    /// One DEL for each key that [`Workload::fill`] may have made, so that the batch can run again.
+    pub(crate) fn wipe(keys: u64) -> Batch {
+        let mut batch = Batch::new();
+        for key in 0..keys {
+            for prefix in ["", "n:", "l:"] {
+                batch.push(&["DEL", &format!("{prefix}k:{key}")]);
+            }
+        }
+        batch
+    }
+
     fn multi(&mut self, n: usize, keys: u64) {
         let names: Vec<String> = (0..=self.below(12)).map(|_| format!("k:{}", self.below(keys))).collect();
         let words = |first: &'static str, names: &[String]| -> Vec<String> {
