@@ -93,7 +93,7 @@ option="[signed-by=$key] "
 
 work=$dir/work
 rm -rf "$work"
-mkdir -p "$work"/{etc/preferences.d,etc/sources.list.d,lists/partial,cache/archives/partial,debs,root}
+mkdir -p "$work"/{etc/preferences.d,etc/sources.list.d,lists/partial,cache/archives/partial,debs,tree}
 trap 'rm -rf "$work"' EXIT
 : >"$work/status"
 echo "deb $option$uri $suite main" >"$work/etc/sources.list"
@@ -121,13 +121,13 @@ cd "$work/debs"
 for package in valkey-server valkey-tools redis-server redis-tools; do
   fetch "$package" || fail "cannot download $package from $suite: $(tail -3 ../apt.log)"
 done
-for deb in *.deb; do dpkg -x "$deb" "$work/root"; done
+for deb in *.deb; do dpkg -x "$deb" "$work/tree"; done
 cd "$dir"
-rm -rf "$dir/root"
-mv "$work/root" "$dir/root"
+rm -rf "$dir/tree"
+mv "$work/tree" "$dir/tree"
 
 loader=
-for candidate in "$dir"/root/usr/lib/*/ld-linux*.so.* "$dir"/root/lib/*/ld-linux*.so.* "$dir"/root/usr/lib/*/ld64.so.*; do
+for candidate in "$dir"/tree/usr/lib/*/ld-linux*.so.* "$dir"/tree/lib/*/ld-linux*.so.* "$dir"/tree/usr/lib/*/ld64.so.*; do
   [ ! -x "$candidate" ] || { loader=$candidate && break; }
 done
 [ -n "$loader" ] || fail "no program loader among the unpacked files"
@@ -136,7 +136,7 @@ for pair in $wrappers; do
   cat >"$dir/${pair%%:*}.new" <<WRAPPER
 #!/bin/sh
 here=\$(dirname "\$(readlink -f "\$0")")
-exec "\$here/${loader#"$dir"/}" --library-path "\$here/$libraries" "\$here/root/usr/bin/${pair#*:}" "\$@"
+exec "\$here/${loader#"$dir"/}" --library-path "\$here/$libraries" "\$here/tree/usr/bin/${pair#*:}" "\$@"
 WRAPPER
   chmod +x "$dir/${pair%%:*}.new"
   mv "$dir/${pair%%:*}.new" "$dir/${pair%%:*}"

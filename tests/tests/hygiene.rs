@@ -13,7 +13,7 @@ const FORBIDDEN: [(&str, &str, &str); 12] = [
     ("todo", "!(", "unfinished code"),
     ("unimple", "mented!(", "unfinished code"),
     ("#[ign", "ore", "a test that is switched off"),
-    ("regist", "ry = \"", "a crate registry of one machine"),
+    ("regist", "ry = \"http", "a crate registry of one machine"),
     ("replace", "-with", "a crate registry of one machine"),
     ("sparse", "+http", "a crate registry of one machine"),
     ("dbg", "!(", "left-over debugging"),
