@@ -77,6 +77,7 @@ impl Bits {
     pub(crate) const READY: Self = Self(1 << 1);
     pub(crate) const CLOSED: Self = Self(1 << 2);
     pub(crate) const INPUT: Self = Self(1 << 3);
+    pub(crate) const ALIVE: Self = Self(1 << 4);
 
     pub(crate) const fn has(self, bit: Self) -> bool {
         self.0 & bit.0 != 0
@@ -132,6 +133,8 @@ pub struct ConnEntry {
     pub(crate) ready_since: Instant,
     /// The clocks of dial, handshake and silence.
     pub(crate) liveness: Liveness,
+    /// When the last PING that was answered had been sent.
+    pub(crate) alive: Instant,
     /// The first reply waits, unread, for a topology reply that shows whether its redirect is true.
     pub(crate) stalled_until: Option<Instant>,
     /// Topology replies that had been taken when the stall began.
@@ -175,6 +178,7 @@ impl ConnEntry {
         written: 0,
         ready_since: Instant::EPOCH,
         liveness: Liveness::dialling(Instant::EPOCH),
+        alive: Instant::EPOCH,
         stalled_until: None,
         stalled_at: 0,
         stall_spent: false,
@@ -212,6 +216,7 @@ impl ConnEntry {
         self.events.take(Bits::DIAL);
         self.events.take(Bits::READY);
         self.events.take(Bits::INPUT);
+        self.events.take(Bits::ALIVE);
     }
 
     /// What the peer owes.

@@ -50,9 +50,11 @@ pub(crate) struct State {
     pub(crate) nodes_until: Option<Instant>,
     pub(crate) seed_conn: u32,
     pub(crate) next_seed: u16,
+    /// When the question under way was asked, and that of the map that serves.
+    pub(crate) asked_at: Instant,
+    pub(crate) map_asked: Instant,
     /// For turns among equals.
     pub(crate) turn: u32,
-    pub(crate) leases: u16,
     /// There was no free connection entry.
     pub(crate) wants_conn: bool,
     pub(crate) nonce: u32,
@@ -93,7 +95,8 @@ impl State {
             seed_conn: NONE,
             next_seed: 0,
             turn: 0,
-            leases: 0,
+            asked_at: Instant::EPOCH,
+            map_asked: Instant::EPOCH,
             wants_conn: false,
             nonce: 0,
             next_deadline: None,
@@ -254,9 +257,6 @@ impl Engine<'_> {
         conn.seed = None;
         conn.until = Instant::EPOCH;
         conn.state = ConnState::Idle;
-        if purpose != Purpose::Shared {
-            self.s.leases = self.s.leases.saturating_add(1);
-        }
         Some(index)
     }
 

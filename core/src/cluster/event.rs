@@ -7,6 +7,7 @@ use crate::connection::{ControlFrame, HandshakeError};
 use crate::ids::{CommandId, ConnId, NodeId};
 use crate::pipeline::Failure;
 use crate::resp::{Frame, RespError, Token};
+use crate::time::Instant;
 
 /// Why a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +86,15 @@ pub enum Event {
         tag: u64,
         /// The connection its messages come on.
         conn: ConnId,
+    },
+    /// A connection with subscriptions answered a PING. Such connections are asked after
+    /// [`Config::subscriber_keepalive`](super::Config::subscriber_keepalive) of silence, so that a peer that is gone is noticed though nothing is
+    /// awaited from it.
+    Alive {
+        /// The connection.
+        conn: ConnId,
+        /// When the PING was sent: it was alive then.
+        asked: Instant,
     },
     /// The slot map changed.
     MapChanged {

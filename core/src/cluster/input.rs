@@ -152,6 +152,11 @@ impl Engine<'_> {
             let conn = entry.id(conn);
             return Ok(Step::Output(Output::Push { conn, frame }));
         }
+        // RESP2 answers the fence with an array too, and arrays are read before it is known what they are.
+        let head = entry.in_flight.front();
+        if let Some(head) = head.filter(|head| self.peek(*head).spec.subscribe && !frame.is_error()) {
+            self.confirm(now, conn, head);
+        }
         let step = self.reply(now, conn, &frame)?;
         self.unread_if_stalled(conn, extent.len, consumed);
         Ok(step)
@@ -333,8 +338,20 @@ impl Engine<'_> {
         if entry.replies_left > 0 {
             return;
         }
+        self.note_alive(conn, head);
         self.answered(now, conn);
         self.release_entry(head);
+    }
+
+    /// The answer to a probe proves that the connection's subscriptions were alive when it was sent.
+    pub(crate) fn note_alive(&mut self, conn: u32, head: u32) {
+        let probe = self.peek(head);
+        if let (Kind::Probe, Some(sent)) = (probe.kind, probe.wake)
+            && self.conn(conn).purpose == Purpose::Subscriber
+        {
+            self.conn(conn).alive = sent;
+            self.raise(conn, Bits::ALIVE);
+        }
     }
 
     /// Takes note of ASKING's own reply; says whether this was it.

@@ -51,7 +51,7 @@ impl Engine<'_> {
             again.push_back(self.t.commands, index);
         }
 
-        self.end_stream(now, conn, purpose, healthy);
+        self.end_stream(now, conn, purpose, healthy, reason);
         if node.is_some() && !self.s.shutting_down && reason != CloseReason::Retired {
             // The node may be gone for good, or no longer be what it was.
             self.s.refresh.request(now, Why::Unreachable);
@@ -93,7 +93,7 @@ impl Engine<'_> {
         }
     }
 
-    fn end_stream(&mut self, now: Instant, conn: u32, purpose: Purpose, healthy: bool) {
+    fn end_stream(&mut self, now: Instant, conn: u32, purpose: Purpose, healthy: bool, reason: CloseReason) {
         self.drop_hold(conn);
         let policy = self.s.config.backoff;
         if healthy {
@@ -107,8 +107,10 @@ impl Engine<'_> {
         entry.until = now + delay;
         entry.state = ConnState::Idle;
         if purpose != Purpose::Shared {
-            entry.state = ConnState::Free;
-            self.s.leases = self.s.leases.saturating_sub(1);
+            // Lost, it keeps the back-off for the next dial of its kind to that node.
+            if matches!(reason, CloseReason::Retired | CloseReason::Shutdown) {
+                entry.state = ConnState::Free;
+            }
         } else if self.s.seed_conn == conn && self.conn(conn).node.is_none() {
             // The next seed, after the same back-off.
             self.s.next_seed = self.s.next_seed.wrapping_add(1);

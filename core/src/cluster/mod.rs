@@ -314,6 +314,13 @@ impl<S: Storage> Cluster<S> {
         self.state.refreshes
     }
 
+    /// When the last topology reply that was taken over had been asked for: what it says of a slot's owner was true
+    /// then or later.
+    #[must_use]
+    pub const fn map_asked(&self) -> Instant {
+        self.state.map_asked
+    }
+
     /// Why the last topology reply was refused, unless a later one was taken over.
     #[must_use]
     pub const fn last_rejection(&self) -> Option<Rejection> {
@@ -434,6 +441,8 @@ impl Engine<'_> {
                 Event::Dial(id)
             } else if entry.events.take(Bits::READY) {
                 Event::Ready(id)
+            } else if entry.events.take(Bits::ALIVE) {
+                Event::Alive { conn: id, asked: entry.alive }
             } else {
                 entry.events.take(Bits::INPUT);
                 Event::InputReady(id)

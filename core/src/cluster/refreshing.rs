@@ -51,6 +51,7 @@ impl Engine<'_> {
     }
 
     fn choose_question(&mut self, now: Instant) {
+        self.s.asked_at = now;
         let nodes = self.s.slots_refused || self.s.nodes_until.is_some_and(|until| now < until);
         let built = cfg!(feature = "nodes-reply");
         self.s.asked_kind = if nodes && built { ReplyKind::Nodes } else { ReplyKind::Slots };
@@ -183,6 +184,7 @@ impl Engine<'_> {
         self.s.active = !self.s.active;
         self.s.map_event |= changed;
         self.s.refreshes = self.s.refreshes.wrapping_add(1);
+        self.s.map_asked = self.s.asked_at;
         self.s.last_rejection = None;
         self.s.refresh.succeeded(now);
         debug!("new slot map: {} nodes, version {}", self.map().node_count(), self.map().version());

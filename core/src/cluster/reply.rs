@@ -65,6 +65,7 @@ impl Engine<'_> {
         let entry = self.entry(head);
         entry.replies_left = entry.replies_left.saturating_sub(1);
         if entry.replies_left == 0 {
+            self.note_alive(conn, head);
             self.answered(now, conn);
             self.release_entry(head);
         }

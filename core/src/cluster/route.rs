@@ -1,7 +1,7 @@
 //! Which connection a command goes to.
 
 use crate::cluster::config::ReadFrom;
-use crate::cluster::conn::{Bits, ConnState, Purpose};
+use crate::cluster::conn::{Bits, ConnEntry, ConnState, Purpose};
 use crate::cluster::engine::Engine;
 use crate::command::{Access, CommandSpec, Target};
 use crate::connection::Liveness;
@@ -175,15 +175,25 @@ impl Engine<'_> {
     /// A lease that is free, or the node's subscriber connection, or a new one within the bound.
     fn extra_conn(&mut self, node: NodeIndex, purpose: Purpose) -> Option<u32> {
         let id = self.map().node(node)?.id();
-        let mine = |conn: &crate::cluster::conn::ConnEntry| {
-            let usable = !matches!(conn.state, ConnState::Free | ConnState::Draining);
+        let held = |conn: &&ConnEntry| {
+            conn.purpose == Purpose::Lease && !matches!(conn.state, ConnState::Free | ConnState::Idle)
+        };
+        let leases = self.t.conns.iter().filter(held).count();
+        let full = purpose == Purpose::Lease && leases >= usize::from(self.s.config.max_leases);
+        let mine = |conn: &ConnEntry| {
+            // An idle one has no socket: it remembers that the last dial failed, and when the next may be.
+            let usable = match conn.state {
+                ConnState::Free | ConnState::Draining => false,
+                ConnState::Idle => !full,
+                _ => true,
+            };
             let free = purpose == Purpose::Subscriber || !conn.has_work();
             conn.purpose == purpose && conn.node == Some(id) && usable && free
         };
         if let Some(found) = self.t.conns.iter().position(mine) {
             return u32::try_from(found).ok();
         }
-        if purpose == Purpose::Lease && self.s.leases >= self.s.config.max_leases {
+        if full {
             return None;
         }
         let conn = self.take_conn(purpose)?;

@@ -69,6 +69,10 @@ impl Engine<'_> {
             self.conn(conn).wants.set(bit);
             return None;
         };
+        if kind == Kind::Probe {
+            // Not parked: remembers when the question was asked.
+            self.entry(index).wake = Some(now);
+        }
         self.entry(index).replies_left = 1;
         self.fly(now, conn, index, frame.encoded_len(env.settings));
         Some(Transmit::Control(frame))

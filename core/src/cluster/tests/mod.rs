@@ -4,6 +4,7 @@ mod basics;
 mod failures;
 mod redirects;
 mod sizes;
+mod subscribers;
 
 use std::collections::BTreeMap;
 use std::format;
@@ -42,6 +43,8 @@ pub(super) struct World {
     pub(super) out: Vec<Out>,
     pub(super) closed: Vec<CloseReason>,
     pub(super) dials: Vec<String>,
+    /// When the PINGs were sent that connections with subscriptions have answered.
+    pub(super) alive: Vec<Instant>,
     pub(super) can_grow: bool,
     tags: u64,
 }
@@ -68,6 +71,7 @@ impl World {
             out: Vec::new(),
             closed: Vec::new(),
             dials: Vec::new(),
+            alive: Vec::new(),
             can_grow: true,
             tags: 0,
         }
@@ -225,6 +229,7 @@ impl World {
                 }
                 Event::Failed { tag, failure, .. } => self.out.push(Out::Failed(tag, failure)),
                 Event::Confirmed { tag, .. } => self.out.push(Out::Confirmed(tag)),
+                Event::Alive { asked, .. } => self.alive.push(asked),
                 Event::InputReady(conn) => self.read(conn.index()),
                 _ => {}
             }

@@ -1,0 +1,92 @@
+use super::*;
+
+const A: &str = "127.0.0.1:7001";
+
+fn subscribe(world: &mut World) -> u64 {
+    let spec = CommandSpec { subscribe: true, ..World::spec(5, Access::Write) };
+    world.submit(spec)
+}
+
+/// A world with a subscriber connection to A, all of whose requests are done.
+fn subscribed() -> World {
+    let mut world = World::quiet_with(|config| config.refresh.idle = None);
+    let tag = subscribe(&mut world);
+    world.join(A);
+    world.expect(A, &[&std::format!("cmd{tag}"), "PING"]);
+    world.feed(A, ">3\r\n$10\r\nssubscribe\r\n$1\r\nc\r\n:1\r\n$8\r\n00000000\r\n");
+    assert_eq!(world.take_out().len(), 2);
+    world
+}
+
+#[test]
+fn resp2_answers_the_fence_with_an_array() {
+    let mut world = World::quiet();
+    let tag = subscribe(&mut world);
+    let conn = world.conns[&world.at(A)].0;
+    world.cluster.handle_connected(world.now, conn);
+    world.pump();
+    // The fallback asks for a PING of its own before it is ready.
+    world.feed(A, "-NOPROTO unsupported protocol version\r\n");
+    world.feed(A, "+PONG\r\n");
+    let confirmation = "*3\r\n$10\r\nssubscribe\r\n$1\r\nc\r\n:1\r\n";
+    world.feed(A, confirmation);
+    world.feed(A, "*2\r\n$4\r\npong\r\n$8\r\n00000000\r\n");
+    assert_eq!(world.take_out(), [Out::Push(confirmation.trim_end().to_string()), Out::Confirmed(tag)]);
+    assert_eq!(world.cluster.commands_live(), 0);
+    // The next one is matched to its own fence.
+    let next = subscribe(&mut world);
+    world.feed(A, "-MOVED 5 127.0.0.1:7002\r\n*2\r\n$4\r\npong\r\n$8\r\n00000001\r\n");
+    world.join("127.0.0.1:7002");
+    world.expect("127.0.0.1:7002", &[&std::format!("cmd{next}"), "PING"]);
+}
+
+#[test]
+fn an_unsubscribe_is_answered_on_its_own_connection() {
+    let mut world = subscribed();
+    let tag = subscribe(&mut world);
+    world.expect(A, &[&std::format!("cmd{tag}"), "PING"]);
+    world.feed(A, ">3\r\n$12\r\nsunsubscribe\r\n$1\r\nc\r\n:0\r\n");
+    world.feed(A, "$8\r\n00000001\r\n");
+    let out = world.take_out();
+    assert_eq!(out[1..], [Out::Confirmed(tag)]);
+}
+
+#[test]
+fn a_silent_subscriber_is_asked_and_given_up() {
+    let mut world = subscribed();
+    world.wait(Duration::from_secs(5));
+    world.expect(A, &["PING"]);
+    world.feed(A, "$8\r\n00000001\r\n");
+    assert_eq!(world.alive, [Instant::from_micros(6_000_000)], "proof of the moment when it was asked");
+    // Messages do not put the next question off, and prove nothing by themselves.
+    world.wait(Duration::from_secs(3));
+    world.feed(A, ">3\r\n$8\r\nsmessage\r\n$1\r\nc\r\n$1\r\nm\r\n");
+    world.wait(Duration::from_secs(2));
+    world.expect(A, &["PING"]);
+    assert_eq!(world.closed, []);
+    world.wait(Duration::from_secs(5));
+    assert_eq!(world.closed, [CloseReason::Silent]);
+    assert_eq!(world.alive.len(), 1);
+}
+
+#[test]
+fn a_node_that_cannot_be_reached_is_not_dialled_in_a_loop() {
+    for blocking in [false, true] {
+        let mut world = World::quiet();
+        world.dials.clear();
+        world.submit(CommandSpec { blocking, subscribe: !blocking, ..World::spec(5, Access::Write) });
+        for _ in 0..100 {
+            if world.dials.len() > 50 {
+                break;
+            }
+            // The third connection, beside the shared ones, is refused as often as it is dialled.
+            if world.conns.len() == 3 {
+                let (_, (conn, _)) = world.conns.pop_last().unwrap();
+                world.cluster.handle_connect_failed(world.now, conn);
+                world.pump();
+            }
+            world.wait(Duration::from_millis(20));
+        }
+        assert!((2..20).contains(&world.dials.len()), "{} dials in two seconds", world.dials.len());
+    }
+}
