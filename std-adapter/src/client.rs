@@ -199,6 +199,11 @@ impl Client {
         self.driver.counters
     }
 
+    /// How many commands were written to each node so far: those sent again, and parts of split ones, each time.
+    pub fn sent_to(&self) -> impl Iterator<Item = (NodeId, u64)> + '_ {
+        self.driver.sent_to.iter().map(|(node, count)| (*node, *count))
+    }
+
     /// A copy of the slot map, freshly asked for.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! The event loop: one engine, one readiness poll, all nodes in parallel.
 
+use std::collections::HashMap;
 use std::io;
 use std::time::Duration as StdDuration;
 
@@ -43,6 +44,10 @@ pub(crate) trait Work {
     fn closed(&mut self, conn: ConnId, node: Option<NodeId>, reason: CloseReason) {
         let _ = (conn, node, reason);
     }
+    /// A connection with subscriptions was alive when it was asked.
+    fn alive(&mut self, conn: ConnId, asked: Instant) {
+        let _ = (conn, asked);
+    }
     /// The slot map changed.
     fn map_changed(&mut self) {}
 }
@@ -80,6 +85,8 @@ pub(crate) struct Driver {
     pub(crate) cluster: Cluster<HeapStorage>,
     pub(crate) profile: Profile,
     pub(crate) counters: Counters,
+    /// Commands written to each node.
+    pub(crate) sent_to: HashMap<NodeId, u64>,
     poll: Poll,
     /// Taken out while it is walked.
     events: Option<Events>,
@@ -100,6 +107,7 @@ impl Driver {
             cluster: Cluster::new(config, HeapStorage::new()),
             profile,
             counters: Counters::default(),
+            sent_to: HashMap::new(),
             poll,
             events: None,
             sockets: Vec::new(),
@@ -119,6 +127,11 @@ impl Driver {
     pub(crate) fn at(&self, moment: std::time::Instant) -> Instant {
         let micros = moment.saturating_duration_since(self.epoch).as_micros();
         Instant::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
+    }
+
+    /// When the loop's clock began.
+    pub(crate) const fn epoch(&self) -> std::time::Instant {
+        self.epoch
     }
 
     /// Why the last connection ended, for error texts.
@@ -204,6 +217,7 @@ impl Driver {
                 Event::InputReady(conn) => self.present(env, work, conn.index()),
                 Event::Failed { tag, failure, .. } => work.failed(tag, failure),
                 Event::Confirmed { tag, conn, .. } => work.confirmed(tag, conn),
+                Event::Alive { conn, asked } => work.alive(conn, asked),
                 Event::MapChanged { .. } => {
                     self.counters.maps += 1;
                     work.map_changed();
@@ -286,6 +300,7 @@ impl Driver {
                 return;
             }
             let conn = socket.conn;
+            let before = self.counters.commands;
             while socket.wants_output() {
                 match self.cluster.poll_transmit(now, conn, env) {
                     Some(Transmit::Control(frame)) => append_control(frame, env.settings, &mut socket.tx),
@@ -298,6 +313,11 @@ impl Driver {
                     }
                     None => break,
                 }
+            }
+            if self.counters.commands > before
+                && let Some(node) = self.cluster.node(conn)
+            {
+                *self.sent_to.entry(node).or_default() += self.counters.commands - before;
             }
             if socket.tx.is_empty() {
                 return;

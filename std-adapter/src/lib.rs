@@ -20,6 +20,7 @@
 //! [`outcome`](Error::outcome) says whether it ran.
 
 mod batch;
+mod channels;
 mod client;
 mod driver;
 mod error;
@@ -32,6 +33,7 @@ mod results;
 mod scan;
 mod socket;
 mod storage;
+mod subscriber;
 mod topology;
 pub mod url;
 mod value;
@@ -43,6 +45,7 @@ pub use driver::Counters;
 pub use error::{Error, ServerReply};
 pub use results::Results;
 pub use scan::{Scan, ScanOptions, UnlinkOptions, UnlinkReport};
+pub use subscriber::{Event, Message, Subscriber};
 pub use topology::{NodeInfo, Topology};
 pub use value::Value;
 

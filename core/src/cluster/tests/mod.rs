@@ -192,7 +192,10 @@ impl World {
                     });
                     Some((progress.consumed, out))
                 }
-                Err(_) => None,
+                Err(error) => {
+                    std::eprintln!("connection {at}: {error}");
+                    None
+                }
             });
             let Some((consumed, out)) = progress else {
                 self.conns.remove(&at);

@@ -1,11 +1,13 @@
 //! `slotwise`: look at and work with Redis/Valkey clusters from the command line.
 
+mod commands;
 mod connect;
 mod decode;
 mod escape;
 mod exit;
 mod input;
 mod output;
+mod pipe;
 mod progress;
 mod pubsub;
 mod route;
@@ -34,6 +36,8 @@ enum Verb {
     Route(route::Args),
     Decode(decode::Args),
     Topology(topology::Args),
+    Pipe(pipe::Args),
+    Subscribe(pubsub::SubscribeArgs),
     Publish(pubsub::PublishArgs),
 }
 
@@ -54,6 +58,8 @@ fn main() -> ExitCode {
         Verb::Route(args) => route::run(&args),
         Verb::Decode(args) => decode::run(&args),
         Verb::Topology(args) => topology::run(&args),
+        Verb::Pipe(args) => pipe::run(&args),
+        Verb::Subscribe(args) => pubsub::subscribe(&args),
         Verb::Publish(args) => pubsub::publish(&args),
     };
     result.unwrap_or_else(Failure::report).into()

@@ -14,8 +14,9 @@ use crate::exit::{Exit, Failure};
 use crate::input::Source;
 use crate::output::Output;
 
-use self::assemble::{Assembler, Form};
-use self::json::Json;
+pub(crate) use self::assemble::Assembler;
+use self::assemble::Form;
+pub(crate) use self::json::Json;
 use self::text::Text;
 
 /// Show what a RESP stream holds, value by value.
