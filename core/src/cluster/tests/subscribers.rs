@@ -27,7 +27,7 @@ fn resp2_answers_the_fence_with_an_array() {
     world.pump();
     // The fallback asks for a PING of its own before it is ready.
     world.feed(A, "-NOPROTO unsupported protocol version\r\n");
-    world.feed(A, "+PONG\r\n");
+    world.feed(A, "$8\r\n00000000\r\n");
     let confirmation = "*3\r\n$10\r\nssubscribe\r\n$1\r\nc\r\n:1\r\n";
     world.feed(A, confirmation);
     world.feed(A, "*2\r\n$4\r\npong\r\n$8\r\n00000000\r\n");
