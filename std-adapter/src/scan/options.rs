@@ -6,6 +6,9 @@ use slotwise::time::Duration;
 /// Bounds of COUNT when the caller sets none, and the page latency it aims at.
 const ADAPT: Adapt = Adapt { min: 64, max: 4_096, target: Duration::from_millis(5) };
 
+/// Pages between two looks at CLUSTER NODES: a slot that arrives at a node costs what was walked there since the last.
+const CHECKPOINT: u16 = 8;
+
 /// What to scan for, and how hard to try; see [`Client::scan`](crate::Client::scan).
 ///
 /// ```
@@ -29,7 +32,9 @@ impl ScanOptions {
     /// Every key, pages as large as the nodes answer quickly, every slot vouched for.
     #[must_use]
     pub fn new() -> Self {
-        Self { pattern: None, type_name: None, settings: CoreOptions::new().adapt(ADAPT) }
+        let mut settings = CoreOptions::new().adapt(ADAPT);
+        settings.checkpoint = CHECKPOINT;
+        Self { pattern: None, type_name: None, settings }
     }
 
     /// Only keys that match a glob (MATCH). Where its literal beginning holds a whole hash tag, one node is asked.

@@ -6,8 +6,10 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 mod decode;
+mod demo;
 mod online;
 mod route;
+mod scan;
 mod slot;
 mod topology;
 

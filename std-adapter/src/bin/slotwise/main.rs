@@ -3,6 +3,7 @@
 mod commands;
 mod connect;
 mod decode;
+mod demo;
 mod escape;
 mod exit;
 mod input;
@@ -11,6 +12,7 @@ mod pipe;
 mod progress;
 mod pubsub;
 mod route;
+mod scan;
 mod slot;
 mod topology;
 
@@ -32,10 +34,13 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
+    Demo(demo::Args),
     Slot(slot::Args),
     Route(route::Args),
     Decode(decode::Args),
     Topology(topology::Args),
+    Scan(scan::ScanArgs),
+    Unlink(scan::UnlinkArgs),
     Pipe(pipe::Args),
     Subscribe(pubsub::SubscribeArgs),
     Publish(pubsub::PublishArgs),
@@ -54,10 +59,13 @@ fn main() -> ExitCode {
         }
     };
     let result = match cli.verb {
+        Verb::Demo(args) => demo::run(&args),
         Verb::Slot(args) => slot::run(&args),
         Verb::Route(args) => route::run(&args),
         Verb::Decode(args) => decode::run(&args),
         Verb::Topology(args) => topology::run(&args),
+        Verb::Scan(args) => scan::scan(&args),
+        Verb::Unlink(args) => scan::unlink(&args),
         Verb::Pipe(args) => pipe::run(&args),
         Verb::Subscribe(args) => pubsub::subscribe(&args),
         Verb::Publish(args) => pubsub::publish(&args),

@@ -82,6 +82,15 @@ impl Default for ModelOptions {
     }
 }
 
+/// Commands that were answered with a redirect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Redirects {
+    /// With MOVED.
+    pub moved: u64,
+    /// With ASK.
+    pub ask: u64,
+}
+
 /// A cluster of model servers.
 #[derive(Debug)]
 pub struct Model {
@@ -91,6 +100,7 @@ pub struct Model {
     next_client: u64,
     // The last command changed a node's view of the slots.
     unsettled: bool,
+    redirects: Redirects,
 }
 
 impl Model {
@@ -99,7 +109,14 @@ impl Model {
     #[must_use]
     pub fn new(options: ModelOptions) -> Self {
         let nodes = node::formed(&options);
-        Model { options, nodes, clients: BTreeMap::new(), next_client: 1, unsettled: false }
+        Model {
+            options,
+            nodes,
+            clients: BTreeMap::new(),
+            next_client: 1,
+            unsettled: false,
+            redirects: Redirects::default(),
+        }
     }
 
     /// What the model was made from.

@@ -4,7 +4,7 @@ use super::client::Words;
 use super::commands::{self, AT_ONCE, BEFORE_AUTH, Command, IN_SUBSCRIBER, NOT_INSIDE, SHARD_CHANNEL, WRITE};
 use super::reply::Out;
 use super::store::slot_of;
-use super::{ClientId, Model, Profile};
+use super::{ClientId, Model, Profile, Redirects};
 
 /// Why a command does not run here.
 pub(super) enum Refusal {
@@ -70,6 +70,7 @@ impl Model {
         let node = self.node_of(id);
         let queueing = self.client(id).transaction.is_some() && !command.has(AT_ONCE);
         if let Err(refusal) = self.route(id, command, &words) {
+            self.redirects.count(&refusal);
             let text = self.refusal_text(&refusal);
             if command.name == "exec" {
                 let state = self.client(id);
@@ -202,6 +203,12 @@ impl Model {
         if owner == me { Ok(()) } else { Err(Refusal::Moved(slot, owner)) }
     }
 
+    /// How many commands were redirected so far.
+    #[must_use]
+    pub fn redirects(&self) -> Redirects {
+        self.redirects
+    }
+
     fn refusal_text(&self, refusal: &Refusal) -> String {
         match refusal {
             Refusal::Moved(slot, to) => format!("MOVED {slot} {}", self.nodes[*to].address()),
@@ -216,6 +223,16 @@ impl Model {
     /// The node whose data a node serves: its own or its primary's.
     pub(super) fn store_of(&self, node: usize) -> usize {
         self.nodes[node].primary.unwrap_or(node)
+    }
+}
+
+impl Redirects {
+    fn count(&mut self, refusal: &Refusal) {
+        match refusal {
+            Refusal::Moved(..) => self.moved += 1,
+            Refusal::Ask(..) => self.ask += 1,
+            _ => {}
+        }
     }
 }
 
