@@ -1,3 +1,8 @@
 //! Scenarios, property tests and real-server tests of slotwise.
 
 pub mod real;
+
+/// The examples of the README, compiled and run as documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}
