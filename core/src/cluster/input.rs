@@ -424,8 +424,9 @@ fn head_mode(head: &Entry, informant: bool) -> Mode {
 
 fn token_state(sink: Sink) -> TokenState {
     match sink {
-        Sink::Handshake | Sink::Topology => TokenState::new().with_whole(topology::WHOLE),
-        Sink::Stream | Sink::Discard | Sink::DiscardPush => TokenState::new(),
+        // A caller's reply may be a refusal, which must be whole to be understood.
+        Sink::Handshake | Sink::Topology | Sink::Stream => TokenState::new().with_whole(topology::WHOLE),
+        Sink::Discard | Sink::DiscardPush => TokenState::new(),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::pipeline::{Budget, Decision, Entry, Failure, GroupRetry, Kind, Outcom
 use crate::resp::Frame;
 use crate::server_error::{RedirectTarget, ServerError};
 use crate::time::{Duration, Instant};
-use crate::topology::{Node, NodeIndex, Reason as Why};
+use crate::topology::{Node, NodeIndex, Owner, Reason as Why};
 
 /// How long a reply is kept unread while a topology reply is awaited that shows whether its redirect is true.
 const STALL: Duration = Duration::from_secs(1);
@@ -254,6 +254,8 @@ impl Engine<'_> {
                 entry.hops = entry.hops.saturating_add(1);
                 entry.ask = None;
                 match node {
+                    // The map has no room for what it was told, and would send the command to a wrong node again.
+                    Some(node) if self.map().owner(slot) != Owner::Node(node) => self.enqueue_at(now, head, node),
                     Some(_) => self.route(now, head),
                     None => self.park_refused(now, head),
                 }

@@ -110,7 +110,7 @@ impl Engine<'_> {
     }
 
     /// Puts a command at the end of the queue of a connection to that node, opening one if need be.
-    fn enqueue_at(&mut self, now: Instant, index: u32, node: NodeIndex) {
+    pub(crate) fn enqueue_at(&mut self, now: Instant, index: u32, node: NodeIndex) {
         let spec = self.peek(index).spec;
         let purpose = match (spec.blocking, spec.subscribe) {
             (_, true) => Purpose::Subscriber,

@@ -144,3 +144,16 @@ fn a_group_moves_as_a_whole() {
     world.feed(B, "+OK\r\n+QUEUED\r\n*1\r\n:1\r\n");
     assert_eq!(world.take_out(), [reply(tag, "*1\r\n:1")]);
 }
+
+#[test]
+fn a_refusal_of_a_streamed_command_is_followed_however_it_is_cut() {
+    let mut world = World::quiet();
+    let spec = World::spec(100, Access::Read).with_streamed(true);
+    let tag = world.submit(spec);
+    world.expect("127.0.0.1:7001", &[&format!("cmd{tag}")]);
+    for piece in ["-", "MOVED 100 127.0", ".0.1:7002", "\r", "\n"] {
+        world.feed("127.0.0.1:7001", piece);
+        assert_eq!(world.take_out(), []);
+    }
+    world.expect("127.0.0.1:7002", &[&format!("cmd{tag}")]);
+}
