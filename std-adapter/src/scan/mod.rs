@@ -6,7 +6,7 @@ mod work;
 
 use std::fmt;
 use std::ops::Range;
-use std::time::Duration as StdDuration;
+use std::time::{Duration as StdDuration, Instant as StdInstant};
 
 use slotwise::command::{Access, CommandSpec, RetryPermission, Target};
 use slotwise::resp::{Args, encode};
@@ -19,6 +19,11 @@ use work::{Happening, ScanWork};
 use crate::client::Client;
 use crate::error::{Error, ServerReply};
 use crate::results::frame;
+
+/// After a node was lost, its heir is looked for this long,
+const HEIR_LIMIT: StdDuration = StdDuration::from_secs(30);
+/// and the map asked for this often.
+const HEIR_STEP: StdDuration = StdDuration::from_millis(500);
 
 /// Most walks at a time, 2.3 KiB each.
 const MOST_WALKS: usize = 1_024;
@@ -37,6 +42,8 @@ pub struct Scan<'c> {
     refused: Option<ServerReply>,
     /// The end was told.
     told: bool,
+    /// When a node was last lost, and the map last asked for because of it.
+    lost: Option<(StdInstant, StdInstant)>,
 }
 
 impl fmt::Debug for Scan<'_> {
@@ -116,7 +123,7 @@ impl Client {
 
     fn begin(&mut self, options: ScanOptions, scan: ClusterScan<Vec<Walk>>) -> Scan<'_> {
         let (work, keys) = (ScanWork::default(), Keys::default());
-        Scan { client: self, options, scan, work, keys, refused: None, told: false }
+        Scan { client: self, options, scan, work, keys, refused: None, told: false, lost: None }
     }
 }
 
@@ -204,9 +211,22 @@ impl Scan<'_> {
                 return Ok(());
             }
             // What waited behind keys may be all there is.
-            let wait = if self.work.happened.is_empty() { self.wait() } else { Some(StdDuration::ZERO) };
+            let wait = if self.work.happened.is_empty() { self.look_for_heir() } else { Some(StdDuration::ZERO) };
             self.client.driver.turn(&mut self.work, wait)?;
         }
+    }
+
+    /// How long to wait for something to happen. After a node was lost the map is asked for meanwhile: a request to that
+    /// node waits behind growing dial delays, and only a map that names another owner ends that early.
+    fn look_for_heir(&mut self) -> Option<StdDuration> {
+        let wait = self.wait();
+        let Some((lost, asked)) = self.lost.filter(|(lost, _)| lost.elapsed() < HEIR_LIMIT) else { return wait };
+        if asked.elapsed() >= HEIR_STEP {
+            let now = self.client.driver.now();
+            self.client.driver.cluster.refresh(now);
+            self.lost = Some((lost, StdInstant::now()));
+        }
+        Some(wait.map_or(HEIR_STEP, |wait| wait.min(HEIR_STEP)))
     }
 
     fn wait(&self) -> Option<StdDuration> {
@@ -241,6 +261,8 @@ impl Scan<'_> {
                 Happening::Lost(node) => {
                     self.scan.on_lost(self.client.driver.now(), &node);
                     self.withdraw(Some(node));
+                    let asked = self.lost.map_or_else(StdInstant::now, |(_, asked)| asked);
+                    self.lost = Some((StdInstant::now(), asked));
                 }
             }
         }

@@ -144,5 +144,6 @@ fn when_a_primary_dies_its_slots_are_proven_by_its_heir() {
         };
         note(&format!("{:?}, primary killed", cluster.kind()), &seen, &scan, start.elapsed());
         check(end, &seen, &scan);
+        assert!(start.elapsed() < Duration::from_secs(14), "the heir was found before the dead node was given up");
     });
 }
