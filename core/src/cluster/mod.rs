@@ -161,7 +161,8 @@ impl<S: Storage> Cluster<S> {
     /// Presents the bytes received on `conn` and not yet consumed, from the first one on.
     ///
     /// `can_grow` says whether the receive buffer can still become larger (or be emptied further); if not, a reply
-    /// that does not fit is handed out as tokens. Call again with the rest for as long as something is consumed or
+    /// that does not fit is handed out as tokens. The buffer needs room for [`WHOLE`](crate::topology::WHOLE) bytes and
+    /// 64 more, since host names and refusals are only understood whole. Call again with the rest for as long as something is consumed or
     /// handed out.
     ///
     /// # Errors
