@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the core for bare-metal, 32-bit and WebAssembly targets with no features and with all of them, each feature
+# Builds the core and the embedded adapter for bare-metal, 32-bit and WebAssembly targets with no features and with all of them, each feature
 # alone, and proves by linking that it needs no allocator and that nothing the probe reaches can panic.
 #
 # usage: tests/no-std.sh [--strict]
@@ -61,6 +61,8 @@ for target in "${bare_metal[@]}" wasm32-unknown-unknown; do
     present+=("$target")
     step cargo build --quiet -p slotwise --no-default-features --target "$target"
     step cargo build --quiet -p slotwise --all-features --target "$target"
+    step cargo build --quiet -p slotwise-embedded --target "$target"
+    step cargo build --quiet -p slotwise-embedded --all-features --target "$target"
 done
 
 # 32 bits of address on a hosted system: whatever holds only for a 64-bit usize shows here.
