@@ -92,7 +92,7 @@ fn an_open_migration_is_waited_for_or_walked_on_both_sides() {
         cluster.begin_move(slot, (cluster.owner(slot).unwrap() + 1) % 3).unwrap();
         cluster.move_keys(slot, 1).unwrap();
         let mut seen = Seen::default();
-        let mut scan = client.scan(ScanOptions::new());
+        let mut scan = client.scan(ScanOptions::new().tune(|options| options.stalls = 2));
         let end = seen.all(&mut scan);
         seen.assert_exactly(KEYS);
         let unproven: Vec<_> = scan.certificate().unproven().collect();
