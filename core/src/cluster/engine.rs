@@ -201,10 +201,18 @@ impl Engine<'_> {
 
     // ---- ends of commands ----
 
-    /// Ends a command that is on no list, without a reply.
-    pub(crate) fn fail(&mut self, index: u32, outcome: Outcome, reason: Reason) {
+    /// Ends a command that is on no list, without a reply. It is not in flight, so what earlier attempts showed is
+    /// what is known of it.
+    pub(crate) fn fail(&mut self, index: u32, reason: Reason) {
         let entry = self.entry(index);
         debug_assert!(entry.kind == Kind::User);
+        let outcome = if entry.maybe {
+            Outcome::MaybeExecuted
+        } else if entry.hops > 0 || entry.attempts > 0 {
+            Outcome::Rejected
+        } else {
+            Outcome::NotSent
+        };
         let id = match entry.spec.target {
             crate::command::Target::Node(node) => Some(node),
             _ => None,
@@ -260,7 +268,8 @@ impl Engine<'_> {
         Some(index)
     }
 
-    /// Removes the connection from the table of shared ones, and ends what it makes others wait for.
+    /// Removes the connection from the table of shared ones. What it makes others wait for stays: a retired connection
+    /// still has commands in flight, and the hold ends with them, or with the connection.
     pub(crate) fn unbind(&mut self, conn: u32) {
         if let Some(place) = self.t.by_node.iter_mut().find(|place| **place == conn) {
             *place = NONE;
@@ -268,7 +277,6 @@ impl Engine<'_> {
         if self.s.seed_conn == conn {
             self.s.seed_conn = NONE;
         }
-        self.drop_hold(conn);
     }
 
     /// Ends the connection's hold.

@@ -383,6 +383,7 @@ impl Engine<'_> {
         if let Token::Error(line) = token
             && end
             && !flying.started
+            && flying.spec.replies == 1
             && self.refusal(now, conn, head, line)?
         {
             return Ok(Step::Again);
@@ -414,7 +415,7 @@ impl Engine<'_> {
 /// How the reply of the command at the head of the FIFO is read.
 fn head_mode(head: &Entry, informant: bool) -> Mode {
     match head.kind {
-        Kind::User if head.spec.streamed && !head.asking => Mode::Tokens(Sink::Stream),
+        Kind::User if head.spec.streamed && head.spec.replies == 1 && !head.asking => Mode::Tokens(Sink::Stream),
         Kind::User | Kind::MyId => Mode::Frame,
         Kind::Refresh if informant => Mode::Tokens(Sink::Topology),
         // Asked again elsewhere meanwhile.

@@ -41,6 +41,7 @@ impl Engine<'_> {
                 Fate::Resend { counts } => {
                     let entry = self.entry(index);
                     entry.attempts = entry.attempts.saturating_add(u8::from(counts));
+                    entry.maybe |= counts;
                     entry.ask = None;
                     again.push_back(self.t.commands, index);
                 }
@@ -58,7 +59,7 @@ impl Engine<'_> {
         }
         while let Some(index) = again.pop_front(self.t.commands) {
             if self.s.shutting_down {
-                self.fail(index, Outcome::NotSent, Reason::ShuttingDown);
+                self.fail(index, Reason::ShuttingDown);
             } else {
                 self.route(now, index);
             }
@@ -72,7 +73,7 @@ impl Engine<'_> {
         }
         let spec = &entry.spec;
         if entry.started {
-            return Fate::Fail(Outcome::ReplyLost, Reason::ReplyCut);
+            return Fate::Fail(entry.cut_outcome(), Reason::ReplyCut);
         }
         if written <= entry.tx_start {
             return Fate::Resend { counts: false };
@@ -152,7 +153,7 @@ impl Engine<'_> {
         while let Some(index) = queue.pop_front(self.t.commands) {
             self.entry(index).place = Place::Done;
             if self.s.shutting_down {
-                self.fail(index, Outcome::NotSent, Reason::ShuttingDown);
+                self.fail(index, Reason::ShuttingDown);
             } else {
                 self.route(now, index);
             }

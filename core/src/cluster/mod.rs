@@ -92,7 +92,7 @@ use engine::{Engine, State};
 
 use crate::command::CommandSpec;
 use crate::ids::{CommandId, ConnId, NodeId};
-use crate::pipeline::{Entry, Kind, Outcome, Place, Reason, SlabHead};
+use crate::pipeline::{Entry, Kind, Place, Reason, SlabHead};
 use crate::time::Instant;
 use crate::topology::{Map, Reason as Why, Rejection};
 
@@ -383,8 +383,7 @@ impl Engine<'_> {
         let entry = self.peek(index);
         match entry.place {
             Place::InFlight => {
-                let outcome = if entry.started { Outcome::ReplyLost } else { Outcome::MaybeExecuted };
-                self.tombstone(index, outcome, Reason::Cancelled);
+                self.tombstone(index, entry.cut_outcome(), Reason::Cancelled);
                 let _ = now;
                 CancelStage::InFlight
             }
@@ -399,8 +398,7 @@ impl Engine<'_> {
                 } else {
                     self.s.parked.remove(commands, index);
                 }
-                let refused = entry.hops > 0 || entry.attempts > 0;
-                self.fail(index, if refused { Outcome::Rejected } else { Outcome::NotSent }, Reason::Cancelled);
+                self.fail(index, Reason::Cancelled);
                 CancelStage::NotSent
             }
             Place::Free | Place::Done => CancelStage::Unknown,
@@ -412,7 +410,7 @@ impl Engine<'_> {
         for list in [core::mem::take(&mut self.s.parked), core::mem::take(&mut self.s.held)] {
             let mut list = list;
             while let Some(index) = list.pop_front(self.t.commands) {
-                self.fail(index, Outcome::NotSent, Reason::ShuttingDown);
+                self.fail(index, Reason::ShuttingDown);
             }
         }
         for conn in 0..self.count() {

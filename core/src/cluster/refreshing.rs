@@ -148,9 +148,10 @@ impl Engine<'_> {
             Ok(()) => self.judge(now, conn),
             Err(rejection) => {
                 warning!("topology reply refused: {}", rejection.name());
-                if self.s.asked_kind == ReplyKind::Slots && matches!(rejection, Rejection::ServerError(_)) {
-                    // Renamed or denied: CLUSTER NODES tells the same.
-                    self.s.slots_refused = true;
+                if matches!(rejection, Rejection::ServerError(_)) {
+                    // Renamed or denied: the other question tells the same.
+                    self.s.slots_refused = self.s.asked_kind == ReplyKind::Slots;
+                    self.s.nodes_until = None;
                 }
                 self.s.last_rejection = Some(rejection);
                 self.s.refresh_event = true;
@@ -196,8 +197,13 @@ impl Engine<'_> {
     /// Ties connections to the nodes of the new map; those of nodes that are gone retire.
     fn rebind(&mut self, now: Instant) {
         self.t.by_node.fill(NONE);
-        for conn in 0..self.count() {
+        // Of two to one node the open one stays.
+        let order = (0..self.count()).map(|conn| (true, conn)).chain((0..self.count()).map(|conn| (false, conn)));
+        for (ready, conn) in order {
             let entry = self.conn(conn);
+            if (entry.state == ConnState::Ready) != ready {
+                continue;
+            }
             let (Some(id), hint) = (entry.node, entry.hint) else { continue };
             if entry.state == ConnState::Free {
                 continue;
@@ -220,8 +226,10 @@ impl Engine<'_> {
         for conn in 0..self.count() {
             let entry = self.conn(conn);
             let live = entry.state != ConnState::Free && entry.node.is_some();
-            let gone = entry.hint.is_none() && self.s.seed_conn != conn;
-            if live && gone {
+            let (shared, hint) = (entry.purpose == Purpose::Shared, entry.hint);
+            let bound = hint.and_then(|at| self.t.by_node.get(at.index())).copied() == Some(conn);
+            let needed = if shared { bound || self.s.seed_conn == conn } else { hint.is_some() };
+            if live && !needed {
                 self.retire(now, conn, CloseReason::Retired);
             }
         }
@@ -231,15 +239,25 @@ impl Engine<'_> {
     pub(crate) fn bind_seed(&mut self, now: Instant, conn: u32) {
         let Some(id) = self.node_of(conn) else { return };
         let Some(at) = self.find_node(&id, None) else { return };
-        match self.t.by_node.get_mut(at.index()) {
-            Some(place) if *place == NONE => {
-                *place = conn;
-                self.conn(conn).hint = Some(at);
-                if self.s.seed_conn == conn {
-                    self.s.seed_conn = NONE;
-                }
+        self.conn(conn).hint = Some(at);
+        let bound = self.t.by_node.get(at.index()).copied().unwrap_or(NONE);
+        let open = bound != NONE && self.conn(bound).state == ConnState::Ready;
+        if open {
+            // Two to one node are one too many, but for the answer this one was dialled for.
+            if self.s.refresh_conn != conn {
+                self.retire(now, conn, CloseReason::Retired);
             }
-            _ => self.retire(now, conn, CloseReason::Retired),
+            return;
+        }
+        if let Some(place) = self.t.by_node.get_mut(at.index()) {
+            *place = conn;
+        }
+        if self.s.seed_conn == conn {
+            self.s.seed_conn = NONE;
+        }
+        if bound != NONE {
+            // It has no connection yet, perhaps because the map's address is of yesterday: its commands come over.
+            self.retire(now, bound, CloseReason::Retired);
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::ids::NodeId;
 use crate::pipeline::{Budget, Decision, Entry, Failure, GroupRetry, Kind, Outcome, Place, Reason, decide};
 use crate::resp::Frame;
 use crate::server_error::{RedirectTarget, ServerError};
+use crate::slot::Slot;
 use crate::time::{Duration, Instant};
 use crate::topology::{Node, NodeIndex, Owner, Reason as Why};
 
@@ -81,6 +82,8 @@ impl Engine<'_> {
         if last {
             self.answered(now, conn);
             self.free(head);
+        } else {
+            self.entry(head).started = true;
         }
         Step::Output(Output::Reply { id, tag, frame: *frame, part, last, resent })
     }
@@ -148,7 +151,7 @@ impl Engine<'_> {
         }
         // With a refusal at queue time EXEC answers EXECABORT; without one, its own error may be the redirect.
         match self.peek(head).group_retry {
-            Some(retry) if frame.is_error() => {
+            Some(retry) if frame.is_error() && !flying.started => {
                 self.take_head(conn);
                 let entry = self.entry(head);
                 match retry {
@@ -246,20 +249,13 @@ impl Engine<'_> {
                     return Ok(self.script_moved(now, conn, head, slot));
                 }
                 let node = self.resolve(now, conn, target, false);
+                if node.is_none() && flying.attempts >= self.s.config.max_attempts {
+                    return Ok(false);
+                }
                 if let Some(node) = node {
                     self.patch(now, conn, slot, node);
                 }
-                self.take_head(conn);
-                let entry = self.entry(head);
-                entry.hops = entry.hops.saturating_add(1);
-                entry.ask = None;
-                match node {
-                    // The map has no room for what it was told, and would send the command to a wrong node again.
-                    Some(node) if self.map().owner(slot) != Owner::Node(node) => self.enqueue_at(now, head, node),
-                    Some(_) => self.route(now, head),
-                    None => self.park_refused(now, head),
-                }
-                self.settle(now, conn);
+                self.follow(now, conn, head, None, node.map(|node| (slot, node)));
                 Ok(true)
             }
             // A script can say ASK as well as a server can, and no topology reply of the answering node can be had
@@ -267,19 +263,34 @@ impl Engine<'_> {
             Decision::Ask(_) if flying.spec.script_like => Ok(false),
             Decision::Ask(target) => {
                 let node = self.resolve(now, conn, target, true);
-                let id = node.and_then(|node| self.map().node(node).map(Node::id));
-                self.take_head(conn);
-                let entry = self.entry(head);
-                entry.hops = entry.hops.saturating_add(1);
-                entry.ask = id;
-                match id {
-                    Some(_) => self.route(now, head),
-                    None => self.park_refused(now, head),
+                if node.is_none() && flying.attempts >= self.s.config.max_attempts {
+                    return Ok(false);
                 }
-                self.settle(now, conn);
+                let id = node.and_then(|node| self.map().node(node).map(Node::id));
+                self.follow(now, conn, head, id, None);
                 Ok(true)
             }
         }
+    }
+
+    /// Sends a redirected command on its way. A redirect to a node that no topology reply has named yet is not followed,
+    /// so it is no hop: the command comes back after a delay, by when the map may know more.
+    fn follow(&mut self, now: Instant, conn: u32, head: u32, ask: Option<NodeId>, moved: Option<(Slot, NodeIndex)>) {
+        self.take_head(conn);
+        let entry = self.entry(head);
+        entry.ask = ask;
+        if ask.is_some() || moved.is_some() {
+            entry.hops = entry.hops.saturating_add(1);
+            match moved {
+                // The map has no room for what it was told, and would send the command to a wrong node again.
+                Some((slot, node)) if self.map().owner(slot) != Owner::Node(node) => self.enqueue_at(now, head, node),
+                _ => self.route(now, head),
+            }
+        } else {
+            entry.attempts = entry.attempts.saturating_add(1);
+            self.park_refused(now, head);
+        }
+        self.settle(now, conn);
     }
 
     /// The node a redirect names, if a topology reply has named it before. Else one is asked for that lists every
@@ -323,19 +334,15 @@ impl Engine<'_> {
         }
         let _ = crate::topology::moved(&mut self.map_mut(), slot, node);
         self.s.map_event = true;
+        // The refused command is still the first in flight, so the hold lasts at least until it was routed anew.
         let entry = self.conn(conn);
-        if entry.in_flight.len() > 1 {
-            let before = entry.hold;
-            entry.hold = before.and(slot, entry.sent);
-            if before == Hold::None {
-                self.s.holds = self.s.holds.saturating_add(1);
-            }
+        let before = entry.hold;
+        entry.hold = before.and(slot, entry.sent);
+        if before == Hold::None {
+            self.s.holds = self.s.holds.saturating_add(1);
         }
         if !self.conn(conn).queue.is_empty() {
             self.hold_queued(conn, slot);
-            if self.conn(conn).hold == Hold::None {
-                self.release_held(now);
-            }
         }
         self.drive_refresh(now);
     }

@@ -5,7 +5,7 @@ use crate::cluster::conn::{Bits, ConnEntry, ConnState, Purpose};
 use crate::cluster::engine::Engine;
 use crate::command::{Access, CommandSpec, Target};
 use crate::connection::Liveness;
-use crate::pipeline::{NONE, Outcome, Place, Reason};
+use crate::pipeline::{NONE, Place, Reason};
 use crate::slot::Slot;
 use crate::time::{Duration, Instant};
 use crate::topology::{Map, NodeIndex, Owner, Reason as Why, Role};
@@ -35,10 +35,13 @@ impl Engine<'_> {
             self.s.held.push_back(self.t.commands, index);
             return;
         }
+        if entry.ask.is_some_and(|id| self.find_node(&id, None).is_none()) {
+            self.entry(index).ask = None;
+        }
         match self.destination(now, &entry.spec, entry.ask) {
             Dest::Node(node) => self.enqueue_at(now, index, node),
             Dest::Wait(until) => self.park(index, until),
-            Dest::Fail(reason) => self.fail(index, Outcome::NotSent, reason),
+            Dest::Fail(reason) => self.fail(index, reason),
         }
     }
 
@@ -61,8 +64,8 @@ impl Engine<'_> {
                 Some(node) => Dest::Node(node),
                 None => Dest::Fail(Reason::UnknownNode),
             },
-            Target::AnyNode => self.any_node(false),
-            Target::AnyPrimary => self.any_node(true),
+            Target::AnyNode => self.any_node(now, false),
+            Target::AnyPrimary => self.any_node(now, true),
         }
     }
 
@@ -82,12 +85,12 @@ impl Engine<'_> {
                 self.s.refresh.request(now, Why::Error);
                 Dest::Wait(Some(now + self.s.config.retry_delay.saturating_mul(16)))
             }
-            Owner::Unknown => self.any_node(true),
+            Owner::Unknown => self.any_node(now, true),
         }
     }
 
     /// A node in turn: one with an open connection if there is one.
-    fn any_node(&mut self, primary: bool) -> Dest {
+    fn any_node(&mut self, now: Instant, primary: bool) -> Dest {
         let turn = self.s.turn;
         self.s.turn = turn.wrapping_add(1);
         let map = self.map();
@@ -106,6 +109,9 @@ impl Engine<'_> {
             rest.chain(map.nodes().take(skip).map(|(at, _)| at))
         };
         let found = in_turn().find(|n| fits(n) && open(n)).or_else(|| in_turn().find(&fits));
+        if found.is_none() {
+            self.s.refresh.request(now, Why::Error);
+        }
         found.map_or(Dest::Wait(None), Dest::Node)
     }
 
@@ -190,7 +196,9 @@ impl Engine<'_> {
             let free = purpose == Purpose::Subscriber || !conn.has_work();
             conn.purpose == purpose && conn.node == Some(id) && usable && free
         };
-        if let Some(found) = self.t.conns.iter().position(mine) {
+        let conns = || self.t.conns.iter();
+        let found = conns().position(|conn| conn.state == ConnState::Ready && mine(conn));
+        if let Some(found) = found.or_else(|| conns().position(mine)) {
             return u32::try_from(found).ok();
         }
         if full {
@@ -230,7 +238,8 @@ impl Engine<'_> {
         while let Some(index) = list.pop_front(self.t.commands) {
             let entry = self.peek(index);
             // A refused command keeps its delay: the map alone does not make its slot ready.
-            let due = entry.wake.is_some_and(|wake| wake <= now) || (all && entry.attempts == 0);
+            let due =
+                entry.wake.is_some_and(|wake| wake <= now) || (all && (entry.attempts == 0 || entry.wake.is_none()));
             if due {
                 self.entry(index).place = Place::Done;
                 self.route(now, index);

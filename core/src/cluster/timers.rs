@@ -4,7 +4,7 @@ use crate::cluster::conn::{Bits, ConnEntry, ConnState, Purpose};
 use crate::cluster::engine::Engine;
 use crate::cluster::event::CloseReason;
 use crate::connection::{Timeouts, Verdict};
-use crate::pipeline::{Kind, List, Outcome, Place, Reason};
+use crate::pipeline::{Kind, List, Place, Reason};
 use crate::time::{Instant, earlier};
 
 impl Engine<'_> {
@@ -27,9 +27,16 @@ impl Engine<'_> {
             ConnState::Ready | ConnState::Draining => {
                 let silence = conn.liveness.poll_timeout(&self.silence_limits(conn));
                 let unused = if is_unused_lease(conn) { Some(conn.until) } else { None };
-                earlier(earlier(silence, unused), conn.stalled_until)
+                let given_up = if self.is_given_up(conn) { Some(Instant::EPOCH) } else { None };
+                earlier(earlier(silence, unused), earlier(conn.stalled_until, given_up))
             }
         }
+    }
+
+    /// A blocking command that nobody waits for any more must not take what it would have blocked for: its lease closes.
+    fn is_given_up(&self, conn: &ConnEntry) -> bool {
+        let head = conn.in_flight.front().and_then(|head| self.t.commands.get(head as usize));
+        conn.purpose == Purpose::Lease && head.is_some_and(|head| head.kind == Kind::Tombstone)
     }
 
     fn silence_limits(&self, conn: &ConnEntry) -> Timeouts {
@@ -61,6 +68,9 @@ impl Engine<'_> {
         }
         if entry.state == ConnState::Waiting {
             return self.dial(now, conn);
+        }
+        if entry.is_open() && self.is_given_up(entry) {
+            return self.lose(now, conn, CloseReason::Retired);
         }
         if is_unused_lease(entry) && entry.until <= now {
             return self.retire(now, conn, CloseReason::Retired);
@@ -122,8 +132,7 @@ impl Engine<'_> {
                 }
                 _ => Reason::TimedOut,
             };
-            let refused = entry.hops > 0 || entry.attempts > 0;
-            self.fail(index, if refused { Outcome::Rejected } else { Outcome::NotSent }, reason);
+            self.fail(index, reason);
         }
         *self.list(place) = list;
     }
@@ -144,8 +153,7 @@ impl Engine<'_> {
                 continue;
             }
             // Bytes that are still with the adapter may leave yet, so they count as sent.
-            let outcome = if entry.started { Outcome::ReplyLost } else { Outcome::MaybeExecuted };
-            self.tombstone(index, outcome, Reason::TimedOut);
+            self.tombstone(index, entry.cut_outcome(), Reason::TimedOut);
         }
     }
 }

@@ -6,7 +6,7 @@
 use crate::command::{Access, CommandSpec, Target};
 use crate::ids::{CommandId, NodeId};
 use crate::pipeline::list::{Link, Linked, List, NONE};
-use crate::pipeline::outcome::Failure;
+use crate::pipeline::outcome::{Failure, Outcome};
 use crate::time::Instant;
 
 /// The specification of the engine's own frames, which go by their kind.
@@ -70,6 +70,8 @@ pub struct Entry {
     pub(crate) asking: bool,
     /// A part of its answer was handed out: never sent again.
     pub(crate) started: bool,
+    /// An earlier attempt left, was not answered, and was repeated: whatever else comes, it may have run.
+    pub(crate) maybe: bool,
     /// Held back until an earlier command of the slot was answered elsewhere.
     pub(crate) held: bool,
     /// In a group: what a queued command was answered, if it was a refusal that moves the whole group.
@@ -107,10 +109,19 @@ impl Entry {
         attempts: 0,
         asking: false,
         started: false,
+        maybe: false,
         held: false,
         group_retry: None,
         failure: None,
     };
+}
+
+impl Entry {
+    /// What is known of a command in flight whose answer will not come, or not to its end. In a group, what was handed
+    /// out are errors of queueing: they say nothing of EXEC.
+    pub(crate) const fn cut_outcome(&self) -> Outcome {
+        if self.started && self.spec.replies == 1 { Outcome::ReplyLost } else { Outcome::MaybeExecuted }
+    }
 }
 
 impl Linked for Entry {

@@ -1,6 +1,7 @@
 //! The engine against a scripted peer: what it sends is read back, what it receives is written by hand.
 
 mod basics;
+mod corners;
 mod failures;
 mod redirects;
 mod sizes;
@@ -15,7 +16,7 @@ use super::*;
 use crate::addr::NodeAddr;
 use crate::command::{Access, Target};
 use crate::connection::{ControlFrame, Settings};
-use crate::pipeline::Failure;
+use crate::pipeline::{Failure, Outcome};
 use crate::resp::encode;
 use crate::slot::Slot;
 use crate::time::Duration;
