@@ -85,7 +85,8 @@ impl Engine<'_> {
                 self.s.refresh.request(now, Why::Error);
                 Dest::Wait(Some(now + self.s.config.retry_delay.saturating_mul(16)))
             }
-            Owner::Unknown => self.any_node(now, true),
+            // The same node for all commands of the slot, so that none overtakes another on the way to its MOVED.
+            Owner::Unknown => self.node_from(now, u32::from(slot.get()), true, false),
         }
     }
 
@@ -93,6 +94,11 @@ impl Engine<'_> {
     fn any_node(&mut self, now: Instant, primary: bool) -> Dest {
         let turn = self.s.turn;
         self.s.turn = turn.wrapping_add(1);
+        self.node_from(now, turn, primary, true)
+    }
+
+    /// The first node that fits, counted from a place; one with an open connection is better if `prefer_open`.
+    fn node_from(&mut self, now: Instant, turn: u32, primary: bool, prefer_open: bool) -> Dest {
         let map = self.map();
         let count = u32::try_from(map.node_count()).unwrap_or(u32::MAX);
         let fits = |node: &NodeIndex| {
@@ -108,7 +114,8 @@ impl Engine<'_> {
             let rest = map.nodes().skip(skip).map(|(at, _)| at);
             rest.chain(map.nodes().take(skip).map(|(at, _)| at))
         };
-        let found = in_turn().find(|n| fits(n) && open(n)).or_else(|| in_turn().find(&fits));
+        let opened = if prefer_open { in_turn().find(|n| fits(n) && open(n)) } else { None };
+        let found = opened.or_else(|| in_turn().find(&fits));
         if found.is_none() {
             self.s.refresh.request(now, Why::Error);
         }
