@@ -105,12 +105,16 @@ impl Engine<'_> {
         } else {
             let Some(head) = entry.in_flight.front() else { return Err(ConnectionError::UnexpectedReply) };
             let flying = self.peek(head);
-            if flying.spec.subscribe && *first != b'-' {
+            if flying.spec.subscribe && !flying.asking && *first != b'-' {
                 // The answer of the fence behind it: the subscribe itself was answered by pushes.
                 self.confirm(now, conn, head);
                 return Ok(Step::Again);
             }
-            head_mode(&flying, self.s.refresh_conn == conn)
+            match head_mode(&flying, self.s.refresh_conn == conn) {
+                // An error is judged before any of it is handed out, and a script's may be put back unread: whole.
+                Mode::Tokens(Sink::Stream) if *first == b'-' => Mode::Frame,
+                mode => mode,
+            }
         };
         let entry = self.conn(conn);
         entry.mode = mode;
@@ -154,7 +158,8 @@ impl Engine<'_> {
         }
         // RESP2 answers the fence with an array too, and arrays are read before it is known what they are.
         let head = entry.in_flight.front();
-        if let Some(head) = head.filter(|head| self.peek(*head).spec.subscribe && !frame.is_error()) {
+        let fenced = |flying: Entry| flying.spec.subscribe && !flying.asking && !frame.is_error();
+        if let Some(head) = head.filter(|head| fenced(self.peek(*head))) {
             self.confirm(now, conn, head);
         }
         let step = self.reply(now, conn, &frame)?;

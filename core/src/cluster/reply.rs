@@ -7,7 +7,7 @@ use crate::cluster::hold::Hold;
 use crate::cluster::input::Step;
 use crate::ids::NodeId;
 use crate::pipeline::{Budget, Decision, Entry, Failure, GroupRetry, Kind, Outcome, Place, Reason, decide};
-use crate::resp::Frame;
+use crate::resp::{Frame, Token};
 use crate::server_error::{RedirectTarget, ServerError};
 use crate::slot::Slot;
 use crate::time::{Duration, Instant};
@@ -78,12 +78,16 @@ impl Engine<'_> {
         let part = entry.spec.replies.saturating_sub(entry.replies_left);
         entry.replies_left = entry.replies_left.saturating_sub(1);
         let last = entry.replies_left == 0;
+        let streamed = entry.spec.streamed && entry.spec.replies == 1;
         let (tag, resent) = (entry.spec.tag, entry.hops > 0 || entry.attempts > 0);
         if last {
             self.answered(now, conn);
             self.free(head);
         } else {
             self.entry(head).started = true;
+        }
+        if let (true, true, Some(line)) = (streamed, last, frame.error()) {
+            return Step::Output(Output::Token { id, tag, token: Token::Error(line), last });
         }
         Step::Output(Output::Reply { id, tag, frame: *frame, part, last, resent })
     }

@@ -211,3 +211,33 @@ fn a_denied_question_is_replaced_by_the_other() {
     assert!(asked.contains(&"CLUSTER NODES".to_string()));
     assert!(asked.contains(&"CLUSTER SLOTS".to_string()), "the map is never renewed");
 }
+
+#[test]
+fn the_answer_to_asking_does_not_confirm_a_subscription() {
+    let mut world = World::quiet();
+    let tag = world.submit(CommandSpec { subscribe: true, ..World::spec(5, Access::Read) });
+    world.join(A);
+    world.feed(A, "-ASK 5 127.0.0.1:7002\r\n$1\r\n7\r\n");
+    world.join(B);
+    world.expect(B, &[&format!("ASKING+{}", cmd(tag)), "PING"]);
+    world.feed(B, "+OK\r\n");
+    assert_eq!(world.take_out(), []);
+    world.feed(B, ">3\r\n$10\r\nssubscribe\r\n$1\r\nc\r\n:1\r\n$1\r\n7\r\n");
+    assert_eq!(world.take_out().last(), Some(&Out::Confirmed(tag)));
+    assert_eq!(world.cluster.commands_live(), 0);
+    assert!(world.closed.is_empty(), "{:?}", world.closed);
+}
+
+#[test]
+fn a_streamed_script_that_says_moved_in_pieces_is_read_whole() {
+    let mut world = World::quiet();
+    let spec = CommandSpec { script_like: true, ..World::spec(5, Access::Write).with_streamed(true) };
+    world.submit(spec);
+    for piece in ["-", "MOVED 5 127.0.0.1:7002\r", "\n"] {
+        world.feed(A, piece);
+    }
+    assert_eq!(world.take_out(), [], "a topology reply is awaited that shows whether it is true");
+    world.wait(Duration::from_secs(2));
+    assert_eq!(world.take_out().len(), 1, "none came: it is the caller's");
+    assert!(world.closed.is_empty(), "{:?}", world.closed);
+}
