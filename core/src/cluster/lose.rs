@@ -160,6 +160,16 @@ impl Engine<'_> {
         }
     }
 
+    /// Routes every unsent command anew after a change of the map: what waits for a node that lost its slot must not be
+    /// overtaken by what comes later.
+    pub(crate) fn requeue(&mut self, now: Instant) {
+        for conn in 0..self.count() {
+            if self.conn(conn).purpose == Purpose::Shared && !self.conn(conn).queue.is_empty() {
+                self.move_queue(now, conn);
+            }
+        }
+    }
+
     /// Moves unsent commands of a slot that left this connection's node to the held ones, in order.
     pub(crate) fn hold_queued(&mut self, conn: u32, slot: crate::slot::Slot) {
         let mut queue = core::mem::take(&mut self.conn(conn).queue);
