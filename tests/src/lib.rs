@@ -1,5 +1,6 @@
 //! Scenarios, property tests and real-server tests of slotwise.
 
+pub mod binary;
 pub mod real;
 
 /// The examples of the README, compiled and run as documentation tests.

@@ -62,7 +62,7 @@ fn stored(client: &mut Client) -> Vec<i64> {
 
 #[test]
 fn a_manual_failover_loses_nothing() {
-    each(3, 3, |cluster, client| {
+    each(3, 1, |cluster, client| {
         let admin = cluster.admin();
         let primary = admin.primaries().start;
         let replica = admin.replicas_of(primary)[0];
@@ -92,7 +92,7 @@ fn a_manual_failover_loses_nothing() {
 
 #[test]
 fn a_killed_primary_is_replaced() {
-    each(3, 3, |cluster, client| {
+    each(3, 1, |cluster, client| {
         let admin = cluster.admin();
         let primary = admin.primaries().start;
         let batch = increments();

@@ -5,7 +5,7 @@ use crate::workload::Workload;
 
 #[test]
 fn results_stay_right_while_slots_move_key_by_key() {
-    each(3, 3, |cluster, client| {
+    each(3, 1, |cluster, client| {
         let admin = cluster.admin();
         // 200 slots from the first primary to the second, and the client's map goes stale 200 times.
         let from = admin.primaries().start;

@@ -4,7 +4,7 @@ use crate::each;
 
 #[test]
 fn split_commands_are_merged() {
-    each(3, 3, |_, client| {
+    each(3, 1, |_, client| {
         let keys: Vec<String> = (0..1_000).map(|n| format!("mk:{n}")).collect();
         let mut mset = vec!["MSET".to_owned()];
         mset.extend(keys.iter().flat_map(|key| [key.clone(), format!("v-{key}")]));

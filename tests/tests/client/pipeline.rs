@@ -6,7 +6,7 @@ use crate::workload::Workload;
 
 #[test]
 fn ten_thousand_mixed_commands_come_back_in_order() {
-    each(3, 3, |_, client| {
+    each(3, 1, |_, client| {
         let work = Workload::new(7).fill(10_000, 500, true);
         let results = client.run(&work.batch).unwrap();
         assert_eq!(work.check(&results), 0, "nothing moves, so nothing is redirected");
