@@ -188,6 +188,7 @@ fn a_seed_connection_takes_over_from_one_that_cannot_be_dialled() {
 }
 
 #[test]
+#[cfg(feature = "nodes-reply")]
 fn a_denied_question_is_replaced_by_the_other() {
     let mut world = World::ready_with(|config| config.refresh.interval = Duration::from_millis(10));
     let tag = world.get(5);

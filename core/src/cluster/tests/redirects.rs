@@ -31,6 +31,7 @@ fn a_redirect_to_another_slot_is_the_callers_reply() {
 }
 
 #[test]
+#[cfg(feature = "nodes-reply")]
 fn an_unknown_node_is_confirmed_before_it_is_dialled() {
     let mut world = World::ready();
     world.set(5);

@@ -34,6 +34,7 @@ impl Tables {
         }
     }
 
+    #[cfg(feature = "nodes-reply")]
     fn large(dense: bool) -> Self {
         Self::new(2_000, if dense { 0 } else { 32_768 }, 200_000, dense)
     }

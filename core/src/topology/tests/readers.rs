@@ -60,10 +60,12 @@ fn slots(text: &str) -> Result<(String, String), Rejection> {
     read(ReplyKind::Slots, &resp(text))
 }
 
+#[cfg(feature = "shards-reply")]
 fn shards(text: &str) -> Result<(String, String), Rejection> {
     read(ReplyKind::Shards, &resp(text))
 }
 
+#[cfg(feature = "nodes-reply")]
 fn nodes(text: &str) -> Result<(String, String), Rejection> {
     let text = (0..10).fold(text.to_string(), |text, n| text.replace(&format!("#{n} "), &(id_text(n) + " ")));
     read(ReplyKind::Nodes, &bulk(&text))
@@ -137,6 +139,7 @@ fn slots_of_many_ranges() {
 }
 
 #[test]
+#[cfg(all(feature = "nodes-reply", feature = "shards-reply"))]
 fn slots_rejected() {
     let name = |text: &str| slots(text).unwrap_err().name();
     assert_eq!(name("[]"), "empty");
@@ -220,6 +223,7 @@ fn pushes_and_attributes_are_no_part_of_the_reply() {
 }
 
 #[test]
+#[cfg(feature = "shards-reply")]
 fn shards_in_any_order_and_form() {
     let node = "{id @1 port :1 ip 10.0.0.1 endpoint 10.0.0.1 role master replication-offset :5 health online}";
     let replica = "{health online role replica endpoint h2 ip 10.0.0.2 id @2 port :2}";
@@ -250,6 +254,7 @@ fn shards_in_any_order_and_form() {
 }
 
 #[test]
+#[cfg(feature = "shards-reply")]
 fn shards_elect_the_healthy_primary() {
     let node =
         |n: u16, role: &str, health: &str| format!("{{id @{n} port :{n} endpoint h role {role} health {health}}}");
@@ -287,6 +292,7 @@ fn shards_elect_the_healthy_primary() {
 }
 
 #[test]
+#[cfg(feature = "shards-reply")]
 fn shards_rejected() {
     let node = "{id @1 port :1 endpoint h role master health online}";
     for text in [
@@ -312,6 +318,7 @@ fn shards_rejected() {
 }
 
 #[test]
+#[cfg(feature = "nodes-reply")]
 fn nodes_of_every_version() {
     // 3.0: no cluster port; 4.0: @port; 7.0: host name; 7.2 and later: names and values.
     for addr in ["10.0.0.1:1", "10.0.0.1:1@10001", "10.0.0.1:1@10001,", "10.0.0.1:1@10001,h.example,shard-id=abc,x=y"] {
@@ -347,6 +354,7 @@ fn nodes_of_every_version() {
 }
 
 #[test]
+#[cfg(feature = "nodes-reply")]
 fn nodes_rejected() {
     for text in [
         "garbage\n",
@@ -382,6 +390,7 @@ fn nodes_rejected() {
 
 /// A line of 8,192 ranges, marks at its end, long unknown fields: read in chunks of any size through the scratch.
 #[test]
+#[cfg(feature = "nodes-reply")]
 fn a_line_longer_than_any_buffer() {
     let mut text = format!("{} h:1@2,name.example,aux={} myself,master - 0 0 4 connected", id_text(1), "x".repeat(999));
     for n in (0..16384).step_by(2) {
@@ -448,6 +457,7 @@ fn a_rejected_reply_leaves_the_map_in_use() {
 }
 
 #[test]
+#[cfg(all(feature = "nodes-reply", feature = "shards-reply"))]
 fn a_field_too_long_is_refused_however_it_comes() {
     for (field, fine) in [("x".repeat(280), true), ("x".repeat(281), false)] {
         let text = format!("{} h:1@2 master - {field} 0 0 connected 0-9\n", id_text(1));

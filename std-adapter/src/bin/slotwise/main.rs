@@ -1,4 +1,5 @@
 //! `slotwise`: look at and work with Redis/Valkey clusters from the command line.
+#![allow(rustdoc::broken_intra_doc_links, reason = "comments on arguments are the text of --help, brackets included")]
 
 mod commands;
 mod connect;
