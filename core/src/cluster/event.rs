@@ -138,7 +138,7 @@ pub enum Output<'rx> {
         part: u16,
         /// The command is done and its id dead.
         last: bool,
-        /// It was redirected or sent again on the way, so later commands of its slot may have run before it.
+        /// It was redirected, sent again or held up on the way, so later commands of its slot may have run before it.
         resent: bool,
     },
     /// A piece of a reply that is read as tokens.

@@ -141,7 +141,7 @@ impl Engine<'_> {
         let Some(entry) = self.t.conns.get_mut(conn as usize) else { return Ok(Step::More) };
         let extent = match entry.frame.scan(levels, &limits, rx).map_err(ConnectionError::Protocol)? {
             Status::Complete(extent) => extent,
-            Status::Incomplete if can_grow || rx.is_empty() => return Ok(Step::More),
+            Status::Incomplete if can_grow || rx.is_empty() || is_short_error(rx) => return Ok(Step::More),
             Status::Incomplete => return Ok(self.too_large(conn, rx)),
         };
         entry.frame = FrameState::new();
@@ -415,6 +415,11 @@ impl Engine<'_> {
         }
         Ok(Step::Output(Output::Token { id, tag, token, last }))
     }
+}
+
+/// The start of an error line that fits the least receive buffer there may be: it is judged whole.
+fn is_short_error(rx: &[u8]) -> bool {
+    rx.first() == Some(&b'-') && rx.len() < topology::WHOLE
 }
 
 /// How the reply of the command at the head of the FIFO is read.

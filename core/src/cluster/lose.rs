@@ -180,6 +180,7 @@ impl Engine<'_> {
                 let entry = self.entry(index);
                 entry.place = Place::Parked;
                 entry.held = true;
+                entry.delayed = true;
                 entry.conn = NONE;
                 self.s.held.push_back(self.t.commands, index);
             } else {

@@ -190,9 +190,7 @@ impl Engine<'_> {
         self.s.refresh.succeeded(now);
         debug!("new slot map: {} nodes, version {}", self.map().node_count(), self.map().version());
         self.rebind(now);
-        if changed {
-            self.requeue(now);
-        }
+        self.requeue(now);
         self.unpark(now, true);
         self.wake_stalled(now);
     }

@@ -6,7 +6,7 @@ use crate::cluster::event::{ConnectionError, Output};
 use crate::cluster::hold::Hold;
 use crate::cluster::input::Step;
 use crate::ids::NodeId;
-use crate::pipeline::{Budget, Decision, Entry, Failure, GroupRetry, Kind, Outcome, Place, Reason, decide};
+use crate::pipeline::{Budget, Decision, Entry, Failure, GroupRetry, Kind, NONE, Outcome, Place, Reason, decide};
 use crate::resp::{Frame, Token};
 use crate::server_error::{RedirectTarget, ServerError};
 use crate::slot::Slot;
@@ -79,7 +79,7 @@ impl Engine<'_> {
         entry.replies_left = entry.replies_left.saturating_sub(1);
         let last = entry.replies_left == 0;
         let streamed = entry.spec.streamed && entry.spec.replies == 1;
-        let (tag, resent) = (entry.spec.tag, entry.hops > 0 || entry.attempts > 0);
+        let (tag, resent) = (entry.spec.tag, entry.hops > 0 || entry.attempts > 0 || entry.delayed);
         if last {
             self.answered(now, conn);
             self.free(head);
@@ -336,19 +336,33 @@ impl Engine<'_> {
             self.drive_refresh(now);
             return;
         }
+        // The map may have sent commands of the slot to another node than the one that answers.
+        let former = match self.map().owner(slot) {
+            crate::topology::Owner::Node(at) => self.t.by_node.get(at.index()).copied(),
+            _ => None,
+        };
         let _ = crate::topology::moved(&mut self.map_mut(), slot, node);
         self.s.map_event = true;
+        if let Some(former) = former.filter(|former| *former != NONE && *former != conn) {
+            if !self.conn(former).in_flight.is_empty() {
+                self.hold_back(former, slot);
+            }
+            self.hold_queued(former, slot);
+        }
         // The refused command is still the first in flight, so the hold lasts at least until it was routed anew.
+        self.hold_back(conn, slot);
+        self.hold_queued(conn, slot);
+        self.drive_refresh(now);
+    }
+
+    /// New commands of the slot wait until the connection has answered what it has now.
+    fn hold_back(&mut self, conn: u32, slot: crate::slot::Slot) {
         let entry = self.conn(conn);
         let before = entry.hold;
         entry.hold = before.and(slot, entry.sent);
         if before == Hold::None {
             self.s.holds = self.s.holds.saturating_add(1);
         }
-        if !self.conn(conn).queue.is_empty() {
-            self.hold_queued(conn, slot);
-        }
-        self.drive_refresh(now);
     }
 
     /// MOVED as the answer of a command that runs a script, which can say so by itself: true only if a topology reply

@@ -143,6 +143,8 @@ impl Engine<'_> {
     pub(crate) fn enqueue(&mut self, now: Instant, index: u32, conn: u32) {
         let entry = self.entry(index);
         entry.place = Place::Queued;
+        // It waited for another node, and others may have gone to this one meanwhile.
+        entry.delayed |= entry.conn != NONE && entry.conn != conn;
         entry.conn = conn;
         entry.held = false;
         entry.wake = None;
@@ -222,9 +224,12 @@ impl Engine<'_> {
 
     /// Parks a command until the map changes or the instant comes.
     pub(crate) fn park(&mut self, index: u32, until: Option<Instant>) {
+        // Without a map everybody waits, and goes on in order.
+        let mapped = !self.map().is_empty();
         let entry = self.entry(index);
         entry.place = Place::Parked;
         entry.held = false;
+        entry.delayed |= mapped;
         entry.wake = until;
         self.s.parked.push_back(self.t.commands, index);
         self.note_wake(until);

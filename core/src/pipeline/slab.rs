@@ -74,6 +74,8 @@ pub struct Entry {
     pub(crate) maybe: bool,
     /// Held back until an earlier command of the slot was answered elsewhere.
     pub(crate) held: bool,
+    /// It waited where commands behind it need not have waited, so they may have run before it.
+    pub(crate) delayed: bool,
     /// In a group: what a queued command was answered, if it was a refusal that moves the whole group.
     pub(crate) group_retry: Option<GroupRetry>,
     pub(crate) failure: Option<Failure>,
@@ -111,6 +113,7 @@ impl Entry {
         started: false,
         maybe: false,
         held: false,
+        delayed: false,
         group_retry: None,
         failure: None,
     };
