@@ -105,9 +105,9 @@ fn pipe_follows_slots_on_the_move() {
         let url = url.clone();
         std::thread::spawn(move || slotwise(&["pipe", &url, "--json"], lines.as_bytes()))
     };
-    let mut moved = 0;
+    let mut moved = 0_u16;
     while !runner.is_finished() && moved < 16_000 {
-        let slot = moved * 7 % 16_384;
+        let slot = moved.wrapping_mul(7) % 16_384;
         let to = (cluster.owner(slot).expect("owned") + 1) % 3;
         cluster.move_slot(slot, to).expect("it can move");
         moved += 1;
