@@ -32,6 +32,8 @@ impl Engine<'_> {
         {
             self.entry(index).place = Place::Parked;
             self.entry(index).held = true;
+            // One that was queued before is older than some that are held already.
+            self.entry(index).delayed |= entry.conn != NONE;
             self.s.held.push_back(self.t.commands, index);
             return;
         }
