@@ -12,6 +12,7 @@ use slotwise::topology::{Map, Owner, Rejection};
 use crate::batch::Batch;
 use crate::driver::{Counters, Driver, Reply, Work};
 use crate::error::Error;
+use crate::pipeline::Pipeline;
 use crate::profile::Profile;
 use crate::results::Results;
 use crate::topology::Topology;
@@ -204,6 +205,11 @@ impl Client {
         self.driver.sent_to.iter().map(|(node, count)| (*node, *count))
     }
 
+    /// How often each address (`host:port`) was dialled so far.
+    pub fn dialled(&self) -> impl Iterator<Item = (&str, u64)> + '_ {
+        self.driver.dialled.iter().map(|(addr, count)| (addr.as_str(), *count))
+    }
+
     /// A copy of the slot map, freshly asked for.
     ///
     /// # Errors
@@ -295,7 +301,7 @@ impl Client {
         Ok(work.results)
     }
 
-    fn submit(&mut self, work: &mut BatchWork<'_>, index: usize) {
+    fn submit(&mut self, work: &mut BatchWork<&Batch>, index: usize) {
         let map = self.driver.cluster.map();
         let specs = work.units_of(index, |replicas| everywhere(&map, replicas));
         for (part, spec) in specs.into_iter().enumerate() {
@@ -305,6 +311,11 @@ impl Client {
                 work.refused(tag, error);
             }
         }
+    }
+
+    /// A pipeline without an end: commands go out as they are added, answers come as they arrive.
+    pub fn pipeline(&mut self) -> Pipeline<'_> {
+        Pipeline::new(self)
     }
 
     /// Ends the client: waits for what is in flight and closes the connections.
@@ -323,7 +334,7 @@ impl Client {
 }
 
 /// Every primary with slots, or every node that can be dialled.
-fn everywhere(map: &Map<'_>, replicas: bool) -> Vec<NodeId> {
+pub(crate) fn everywhere(map: &Map<'_>, replicas: bool) -> Vec<NodeId> {
     if replicas {
         return map.nodes().filter(|(_, node)| node.is_routable()).map(|(_, node)| node.id()).collect();
     }

@@ -87,6 +87,8 @@ pub(crate) struct Driver {
     pub(crate) counters: Counters,
     /// Commands written to each node.
     pub(crate) sent_to: HashMap<NodeId, u64>,
+    /// Dials of each address.
+    pub(crate) dialled: HashMap<String, u64>,
     poll: Poll,
     /// Taken out while it is walked.
     events: Option<Events>,
@@ -108,6 +110,7 @@ impl Driver {
             profile,
             counters: Counters::default(),
             sent_to: HashMap::new(),
+            dialled: HashMap::new(),
             poll,
             events: None,
             sockets: Vec::new(),
@@ -152,11 +155,12 @@ impl Driver {
             // Connections that ended while nobody looked must be known before a command goes out on them.
             self.poll_once(env, work, Some(StdDuration::ZERO))?;
         }
-        self.drain(env, work);
+        // Whoever called may have been waiting for just these events: no sleep behind them.
+        let mut acted = self.drain(env, work);
         self.dirty = false;
         self.transmit_all(env, work);
-        let events_left = self.drain(env, work);
-        let timeout = if events_left || self.dirty { Some(StdDuration::ZERO) } else { self.wait_time(wait) };
+        acted |= self.drain(env, work);
+        let timeout = if acted || self.dirty { Some(StdDuration::ZERO) } else { self.wait_time(wait) };
         self.poll_once(env, work, timeout)?;
         let now = self.now();
         if self.cluster.poll_timeout().is_some_and(|at| at <= now) {
@@ -240,6 +244,7 @@ impl Driver {
         else {
             return self.cluster.handle_connect_failed(self.now(), conn);
         };
+        *self.dialled.entry(format!("{host}:{port}")).or_default() += 1;
         self.sockets[at] = Some(Socket::new(conn));
         if let Some(addrs) = self.resolver.look_up(conn, &host, port) {
             self.connect(conn, addrs);

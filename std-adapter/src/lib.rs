@@ -27,6 +27,7 @@ mod error;
 mod merge;
 #[cfg(feature = "mini-cluster")]
 pub mod mini;
+mod pipeline;
 mod profile;
 mod resolve;
 mod results;
@@ -43,6 +44,7 @@ pub use batch::Batch;
 pub use client::{Builder, Client};
 pub use driver::Counters;
 pub use error::{Error, ServerReply};
+pub use pipeline::{Answer, Pipeline, Ticket};
 pub use results::Results;
 pub use scan::{Scan, ScanOptions, UnlinkOptions, UnlinkReport};
 pub use subscriber::{Event, Message, Subscriber};

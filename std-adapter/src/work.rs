@@ -1,5 +1,7 @@
 //! A batch under way: which part of which command each tag stands for, and where its answer goes.
 
+use std::borrow::Borrow;
+
 use slotwise::cluster::SubmitError;
 use slotwise::command::{CommandSpec, Target};
 use slotwise::ids::NodeId;
@@ -26,8 +28,9 @@ pub(crate) struct Parts {
     left: usize,
 }
 
-pub(crate) struct BatchWork<'b> {
-    pub(crate) batch: &'b Batch,
+/// A batch that is borrowed for a run, or owned by one entry of a pipeline.
+pub(crate) struct BatchWork<B> {
+    batch: B,
     pub(crate) results: Results,
     units: Vec<Unit>,
     parts: Vec<Option<Box<Parts>>>,
@@ -37,34 +40,41 @@ pub(crate) struct BatchWork<'b> {
     pub(crate) open: usize,
 }
 
-impl<'b> BatchWork<'b> {
-    pub(crate) fn new(batch: &'b Batch) -> Self {
+impl<B: Borrow<Batch>> BatchWork<B> {
+    pub(crate) fn new(owner: B) -> Self {
+        let batch: &Batch = owner.borrow();
         let names = if batch.len() <= 64 { (0..batch.len()).map(|i| batch.name(i)).collect() } else { Vec::new() };
         let items = (0..batch.len()).map(|_| Item::Pending).collect();
+        let units = Vec::with_capacity(batch.len());
         Self {
-            batch,
+            batch: owner,
             results: Results { names, items, bytes: Vec::new() },
-            units: Vec::with_capacity(batch.len()),
+            units,
             parts: Vec::new(),
             queue_errors: Vec::new(),
             open: 0,
         }
     }
 
+    fn batch(&self) -> &Batch {
+        self.batch.borrow()
+    }
+
     /// What to submit for a command: one unit, or several.
     pub(crate) fn units_of(&mut self, index: usize, nodes: impl Fn(bool) -> Vec<NodeId>) -> Vec<CommandSpec> {
-        let Some(command) = self.batch.commands.get(index) else { return Vec::new() };
+        let batch: &Batch = self.batch.borrow();
+        let Some(command) = batch.commands.get(index) else { return Vec::new() };
         match &command.plan {
             Plan::One(spec) | Plan::Group(spec) => vec![*spec],
             Plan::Refused(error) => {
-                self.end(index, Item::Error(Box::new(ErrorItem::Refused(*error))));
+                let error = *error;
+                self.end(index, Item::Error(Box::new(ErrorItem::Refused(error))));
                 Vec::new()
             }
             Plan::Split(plan) => {
                 let count = Batch::split_parts(plan);
-                let facts = |part| self.batch.part_facts(plan, part);
                 let specs: Vec<CommandSpec> = (0..count)
-                    .filter_map(facts)
+                    .filter_map(|part| batch.part_facts(plan, part))
                     .map(|(slot, len)| CommandSpec { target: Target::Slot(slot), len, ..plan.spec })
                     .collect();
                 self.open_parts(index, specs.len(), Vec::new());
@@ -111,12 +121,13 @@ impl<'b> BatchWork<'b> {
             debug_assert!(matches!(place, Item::Pending), "a command ended twice");
             *place = item;
         }
-        if self.results.names.is_empty() && !self.batch.is_empty() {
-            self.results.names = vec![String::new(); self.batch.len()];
+        let batch: &Batch = self.batch.borrow();
+        if self.results.names.is_empty() && !batch.is_empty() {
+            self.results.names = vec![String::new(); batch.len()];
         }
         let failed = !matches!(self.results.items.get(index), Some(Item::Reply { .. }));
         if failed && let Some(name) = self.results.names.get_mut(index) {
-            *name = self.batch.name(index);
+            *name = batch.name(index);
         }
     }
 
@@ -135,9 +146,10 @@ impl<'b> BatchWork<'b> {
             return;
         }
         let Some(parts) = self.parts.get_mut(index).and_then(Option::take) else { return };
-        let item = match self.batch.commands.get(index).map(|command| &command.plan) {
+        let batch: &Batch = self.batch.borrow();
+        let item = match batch.commands.get(index).map(|command| &command.plan) {
             Some(Plan::Split(plan)) => {
-                let positions = |part| self.batch.part_positions(plan, part);
+                let positions = |part| batch.part_positions(plan, part);
                 merge(plan.merge, &parts, &mut self.results.bytes, positions)
             }
             Some(Plan::FanOut { merge: policy, .. }) => merge(*policy, &parts, &mut self.results.bytes, |_| Vec::new()),
@@ -154,10 +166,10 @@ impl<'b> BatchWork<'b> {
     }
 }
 
-impl Work for BatchWork<'_> {
+impl<B: Borrow<Batch>> Work for BatchWork<B> {
     fn encode(&mut self, tag: u64, out: &mut Vec<u8>) {
         if let Some(unit) = self.unit(tag) {
-            self.batch.write(unit.command as usize, unit.part as usize, out);
+            self.batch().write(unit.command as usize, unit.part as usize, out);
         }
     }
 

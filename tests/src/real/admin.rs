@@ -25,7 +25,7 @@ pub struct NodeInfo {
 
 /// An operation that did not work, in words.
 #[derive(Clone, Debug)]
-pub struct AdminError(pub(super) String);
+pub struct AdminError(pub String);
 
 impl fmt::Display for AdminError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

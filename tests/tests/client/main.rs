@@ -3,6 +3,7 @@
 mod failover;
 mod migration;
 mod multi_key;
+mod open_pipeline;
 mod pipeline;
 mod workload;
 
