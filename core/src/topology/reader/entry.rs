@@ -147,8 +147,9 @@ fn hexadecimal(text: &[u8]) -> Option<NodeId> {
     }
     const HIGH: u64 = each(0x80);
     let mut id = [0; 20];
-    for (out, digits) in id.chunks_exact_mut(4).zip(text.chunks_exact(8)) {
-        let word = u64::from_le_bytes(*digits.first_chunk()?);
+    // Arrays, not slices of a fixed length: zipping those divides by the length, which may panic.
+    for (out, digits) in id.as_chunks_mut::<4>().0.iter_mut().zip(text.as_chunks::<8>().0) {
+        let word = u64::from_le_bytes(*digits);
         // With bytes below 0x80, adding 0x80 - n sets the high bit of the bytes from n on, and no byte carries over.
         let low = word & !HIGH;
         let lower = low | each(0x20);
@@ -160,10 +161,7 @@ fn hexadecimal(text: &[u8]) -> Option<NodeId> {
         let nibbles = (low & each(0x0f)).wrapping_add((letter >> 7).wrapping_mul(9));
         let pairs = ((nibbles << 4) | (nibbles >> 8)) & 0x00ff_00ff_00ff_00ff;
         let pairs = (pairs | (pairs >> 8)) & 0x0000_ffff_0000_ffff;
-        let bytes = ((pairs | (pairs >> 16)) as u32).to_le_bytes();
-        for (to, from) in out.iter_mut().zip(bytes) {
-            *to = from;
-        }
+        *out = ((pairs | (pairs >> 16)) as u32).to_le_bytes();
     }
     Some(NodeId::from_bytes(id))
 }
