@@ -133,6 +133,10 @@
 mod asynch;
 mod buffers;
 mod driver;
+#[cfg(feature = "smoltcp")]
+mod literal;
+#[cfg(feature = "smoltcp")]
+mod smoltcp_set;
 mod steps;
 mod streams;
 mod transport;
@@ -142,6 +146,8 @@ mod work;
 pub use asynch::{Alarm, AsyncStreamSet};
 pub use buffers::{BufferError, Buffers, Lane, MIN_RX, StaticBuffers};
 pub use driver::{Driven, Driver};
+#[cfg(feature = "smoltcp")]
+pub use smoltcp_set::{SmoltcpNet, SmoltcpSet, smoltcp_time};
 pub use streams::{StreamSet, Streams};
 pub use transport::{Clock, Dial, Moved, Transport};
 pub use work::{Reply, Work, copy_bytes, copy_command};
