@@ -40,7 +40,7 @@
 //! use slotwise::pipeline::Failure;
 //! use slotwise::resp::{Token, encode};
 //! use slotwise::time::Instant;
-//! use slotwise_embedded::{Dial, Driver, Moved, Reply, StaticBuffers, Transport, Work, copy_command};
+//! use slotwise_embedded::{At, Dial, Driver, Moved, Reply, StaticBuffers, Transport, Work, copy_command};
 //!
 //! /// What the server says to what it was sent.
 //! const TALK: [(&[u8], &[u8]); 4] = [
@@ -86,7 +86,7 @@
 //! }
 //!
 //! impl Work for Reading {
-//!     fn next_command(&mut self) -> Option<CommandSpec> {
+//!     fn next_command(&mut self, _: &At<'_>) -> Option<CommandSpec> {
 //!         self.spec
 //!     }
 //!     fn submitted(&mut self, _: u64, _: Result<CommandId, slotwise::cluster::SubmitError>) {
@@ -95,11 +95,11 @@
 //!     fn encode(&mut self, _: u64, offset: usize, out: &mut [u8]) -> usize {
 //!         copy_command(&self.command, offset, out)
 //!     }
-//!     fn reply(&mut self, _: u64, reply: Reply<'_>) {
+//!     fn reply(&mut self, _: &At<'_>, _: u64, reply: Reply<'_>) {
 //!         self.value = reply.frame.bytes().map(|text| text.len() as u64);
 //!     }
-//!     fn token(&mut self, _: u64, _: Token<'_>, _: bool) {}
-//!     fn failed(&mut self, _: u64, failure: Failure) {
+//!     fn token(&mut self, _: &At<'_>, _: u64, _: Token<'_>, _: bool) {}
+//!     fn failed(&mut self, _: &At<'_>, _: u64, failure: Failure) {
 //!         panic!("{failure:?}");
 //!     }
 //! }
@@ -150,6 +150,6 @@ pub use driver::{Driven, Driver};
 pub use smoltcp_set::{SmoltcpNet, SmoltcpSet, smoltcp_time};
 pub use streams::{StreamSet, Streams};
 pub use transport::{Clock, Dial, Moved, Transport};
-pub use work::{Reply, Work, copy_bytes, copy_command};
+pub use work::{At, Reply, Work, copy_bytes, copy_command};
 
 pub use slotwise;

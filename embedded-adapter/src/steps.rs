@@ -7,7 +7,7 @@ use slotwise::ids::{CommandId, ConnId};
 use crate::buffers::{Lane, Stage, Writing};
 use crate::driver::{Driver, Phase, Place};
 use crate::transport::{Dial, Moved, Transport};
-use crate::work::{Reply, Work};
+use crate::work::{At, Reply, Work};
 
 /// What filling the transmit buffer came to.
 enum Filled {
@@ -34,7 +34,7 @@ impl<S: Storage> Driver<'_, S> {
     }
 
     fn take_in<W: Work + ?Sized>(&mut self, work: &mut W) -> bool {
-        let Some(spec) = work.next_command() else { return false };
+        let Some(spec) = work.next_command(&At::new(self.now, self.cluster)) else { return false };
         match self.cluster.submit(self.now, spec) {
             Err(SubmitError::Full) => false,
             result => {
@@ -62,7 +62,7 @@ impl<S: Storage> Driver<'_, S> {
                 if self.buffers.lane(conn.index()).is_some_and(|lane| lane.is(conn)) {
                     self.close(net, work, conn.index());
                 }
-                work.closed(conn, node, reason);
+                work.closed(&At::new(self.now, self.cluster), conn, node, reason);
             }
             Event::InputReady(conn) => {
                 if let Some(lane) = self.buffers.lane(conn.index())
@@ -74,10 +74,10 @@ impl<S: Storage> Driver<'_, S> {
             Event::Failed { id, tag, failure } => match self.writer(id) {
                 // Its stream cannot go on without the rest of its bytes.
                 Some(lane) => lane.failure = Some((tag, failure)),
-                None => work.failed(tag, failure),
+                None => work.failed(&At::new(self.now, self.cluster), tag, failure),
             },
             Event::Confirmed { tag, conn, .. } => work.confirmed(tag, conn),
-            Event::MapChanged { version } => work.map_changed(version),
+            Event::MapChanged { .. } => work.map_changed(&At::new(self.now, self.cluster)),
             _ => {}
         }
         true
@@ -105,7 +105,7 @@ impl<S: Storage> Driver<'_, S> {
             net.close(old.conn);
         }
         if let Some((tag, failure)) = old.failure {
-            work.failed(tag, failure);
+            work.failed(&At::new(self.now, self.cluster), tag, failure);
         }
     }
 
@@ -188,15 +188,15 @@ impl<S: Storage> Driver<'_, S> {
         match progress.output {
             Some(Output::Reply { id, tag, frame, part, last, resent }) => {
                 ended = last.then_some(id);
-                work.reply(tag, Reply { frame, part, last, resent });
+                work.reply(&At::new(self.now, self.cluster), tag, Reply { frame, part, last, resent });
             }
             Some(Output::Token { id, tag, token, last }) => {
                 ended = last.then_some(id);
-                work.token(tag, token, last);
+                work.token(&At::new(self.now, self.cluster), tag, token, last);
             }
             Some(Output::Push { conn, frame }) => {
                 let node = self.cluster.node(conn);
-                work.push(conn, node, &frame);
+                work.push(&At::new(self.now, self.cluster), conn, node, &frame);
             }
             None => {}
         }
@@ -283,7 +283,7 @@ impl<S: Storage> Driver<'_, S> {
                 }
                 line.lane.writing = Writing::Nothing;
                 if let Some((tag, failure)) = line.lane.failure.take() {
-                    work.failed(tag, failure);
+                    work.failed(&At::new(self.now, self.cluster), tag, failure);
                 }
                 Filled::Some
             }

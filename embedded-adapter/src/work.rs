@@ -3,11 +3,28 @@
 use core::fmt::{self, Write};
 use core::task::Waker;
 
-use slotwise::cluster::{CloseReason, SubmitError};
+use slotwise::cluster::{CloseReason, Cluster, Storage, SubmitError};
 use slotwise::command::CommandSpec;
 use slotwise::ids::{CommandId, ConnId, NodeId};
 use slotwise::pipeline::Failure;
 use slotwise::resp::{Args, Frame, Token};
+use slotwise::time::Instant;
+use slotwise::topology::Map;
+
+/// When something happens, and what the engine knows then: what a scan, for one, wants to be told with each reply.
+#[derive(Clone, Copy, Debug)]
+pub struct At<'a> {
+    /// The time of this turn.
+    pub now: Instant,
+    /// The slot map that serves.
+    pub map: Map<'a>,
+}
+
+impl<'a> At<'a> {
+    pub(crate) fn new<S: Storage>(now: Instant, cluster: &'a Cluster<S>) -> Self {
+        Self { now, map: cluster.map() }
+    }
+}
 
 /// One whole reply.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +46,8 @@ pub struct Reply<'a> {
 /// or `confirmed`. Until then they may be asked for several times, since a refused command is sent again.
 pub trait Work {
     /// The next command to submit, if there is one. It stays the next one until [`Work::submitted`] is called.
-    fn next_command(&mut self) -> Option<CommandSpec> {
+    fn next_command(&mut self, at: &At<'_>) -> Option<CommandSpec> {
+        let _ = at;
         None
     }
 
@@ -47,14 +65,14 @@ pub trait Work {
     fn encode(&mut self, tag: u64, offset: usize, out: &mut [u8]) -> usize;
 
     /// A whole reply.
-    fn reply(&mut self, tag: u64, reply: Reply<'_>);
+    fn reply(&mut self, at: &At<'_>, tag: u64, reply: Reply<'_>);
 
     /// A piece of a reply that does not fit the receive buffer, or of a command submitted as streamed. A string that is
     /// not whole in the buffer comes as `Begin` and `Chunk`s.
-    fn token(&mut self, tag: u64, token: Token<'_>, last: bool);
+    fn token(&mut self, at: &At<'_>, tag: u64, token: Token<'_>, last: bool);
 
     /// The command ended without a reply.
-    fn failed(&mut self, tag: u64, failure: Failure);
+    fn failed(&mut self, at: &At<'_>, tag: u64, failure: Failure);
 
     /// A subscribe or unsubscribe command was carried out; messages come on `conn`.
     fn confirmed(&mut self, tag: u64, conn: ConnId) {
@@ -62,18 +80,18 @@ pub trait Work {
     }
 
     /// A message, an invalidation or a confirmation. One that does not fit the receive buffer is dropped.
-    fn push(&mut self, conn: ConnId, node: Option<NodeId>, frame: &Frame<'_>) {
-        let _ = (conn, node, frame);
+    fn push(&mut self, at: &At<'_>, conn: ConnId, node: Option<NodeId>, frame: &Frame<'_>) {
+        let _ = (at, conn, node, frame);
     }
 
     /// A connection ended.
-    fn closed(&mut self, conn: ConnId, node: Option<NodeId>, reason: CloseReason) {
-        let _ = (conn, node, reason);
+    fn closed(&mut self, at: &At<'_>, conn: ConnId, node: Option<NodeId>, reason: CloseReason) {
+        let _ = (at, conn, node, reason);
     }
 
     /// The slot map changed.
-    fn map_changed(&mut self, version: u32) {
-        let _ = version;
+    fn map_changed(&mut self, at: &At<'_>) {
+        let _ = at;
     }
 
     /// Whom to wake when [`Work::next_command`] has something new. Only the async driver calls this, before each of its

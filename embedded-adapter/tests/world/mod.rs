@@ -10,7 +10,7 @@ use slotwise::ids::{CommandId, ConnId, NodeId};
 use slotwise::pipeline::Failure;
 use slotwise::resp::{Token, encode};
 use slotwise::time::Instant;
-use slotwise_embedded::{Dial, Moved, Reply, Transport, Work, copy_command};
+use slotwise_embedded::{At, Dial, Moved, Reply, Transport, Work, copy_command};
 use slotwise_std::mini::model::{ClientId, Model, ModelOptions};
 
 /// Ports of the nodes are this and their number.
@@ -162,7 +162,7 @@ impl Transport for Net {
 }
 
 /// One command from the front of the bytes, and its length.
-fn request(bytes: &[u8]) -> Option<(Vec<Vec<u8>>, usize)> {
+pub(crate) fn request(bytes: &[u8]) -> Option<(Vec<Vec<u8>>, usize)> {
     let mut at = 0;
     let number = |mark: u8, at: &mut usize| -> Option<usize> {
         let line = bytes.get(*at..)?;
@@ -231,7 +231,7 @@ impl App {
 }
 
 impl Work for App {
-    fn next_command(&mut self) -> Option<CommandSpec> {
+    fn next_command(&mut self, _: &At<'_>) -> Option<CommandSpec> {
         let words = self.commands.get(self.next)?;
         let len = u32::try_from(encode::encoded_len(words.as_slice()).unwrap()).unwrap();
         let spec = command::analyse(&command::FULL, words.as_slice()).unwrap().spec(len).unwrap();
@@ -249,13 +249,13 @@ impl Work for App {
         copy_command(self.commands[usize::try_from(tag).unwrap()].as_slice(), offset, out)
     }
 
-    fn reply(&mut self, tag: u64, reply: Reply<'_>) {
+    fn reply(&mut self, _: &At<'_>, tag: u64, reply: Reply<'_>) {
         assert!(reply.last && reply.part == 0);
         let raw = String::from_utf8_lossy(reply.frame.raw()).into_owned();
         self.end(tag, End::Reply { raw, resent: reply.resent });
     }
 
-    fn token(&mut self, tag: u64, token: Token<'_>, last: bool) {
+    fn token(&mut self, _: &At<'_>, tag: u64, token: Token<'_>, last: bool) {
         let text = self.streams.entry(tag).or_default();
         match token {
             Token::Bulk(bytes) | Token::Simple(bytes) | Token::Error(bytes) | Token::Chunk { bytes, .. } => {
@@ -270,15 +270,15 @@ impl Work for App {
         }
     }
 
-    fn failed(&mut self, tag: u64, failure: Failure) {
+    fn failed(&mut self, _: &At<'_>, tag: u64, failure: Failure) {
         self.end(tag, End::Failed(failure));
     }
 
-    fn closed(&mut self, _: ConnId, _: Option<NodeId>, reason: CloseReason) {
+    fn closed(&mut self, _: &At<'_>, _: ConnId, _: Option<NodeId>, reason: CloseReason) {
         self.closed.push(reason);
     }
 
-    fn map_changed(&mut self, _: u32) {
+    fn map_changed(&mut self, _: &At<'_>) {
         self.maps += 1;
     }
 }
