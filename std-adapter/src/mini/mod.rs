@@ -79,6 +79,7 @@ impl MiniCluster {
     /// Does something to the model; afterwards all nodes agree about the slots, and what waits for clients is sent.
     pub fn with_model<R>(&self, action: impl FnOnce(&mut Model) -> R) -> R {
         let mut model = self.lock();
+        model.advance(server::now());
         let result = action(&mut model);
         if model.is_unsettled() {
             model.settle();

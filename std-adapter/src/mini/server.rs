@@ -9,8 +9,19 @@ use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const WAKE: Token = Token(usize::MAX);
+
+/// Since 1 January 1970, as EXPIREAT counts. A clock before that stands still.
+pub(super) fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// Time left, rounded up, so that the deadline has passed when the wait ends.
+fn until(deadline: Duration) -> Duration {
+    deadline.saturating_sub(now()) + Duration::from_millis(1)
+}
 
 #[derive(Debug)]
 pub(super) struct Server {
@@ -37,6 +48,7 @@ impl Server {
                 model.set_address(node, "127.0.0.1", listener.local_addr()?.port());
                 listeners.push(listener);
             }
+            model.advance(now());
         }
         let next = listeners.len();
         let stop = Arc::new(AtomicBool::new(false));
@@ -61,13 +73,15 @@ impl Server {
         let mut scratch = vec![0; 64 * 1024];
         let model = Arc::clone(&self.model);
         while !self.stop.load(Ordering::Acquire) {
-            match self.poll.poll(&mut events, None) {
+            let limit = model.lock().unwrap_or_else(PoisonError::into_inner).next_deadline().map(until);
+            match self.poll.poll(&mut events, limit) {
                 Ok(()) => {}
                 Err(e) if e.kind() == ErrorKind::Interrupted => continue,
                 // A selector that fails has no use any more; clients see closed sockets.
                 Err(_) => return,
             }
             let mut model = model.lock().unwrap_or_else(PoisonError::into_inner);
+            model.advance(now());
             for event in &events {
                 let token = event.token();
                 if token.0 < self.listeners.len() {

@@ -2,30 +2,37 @@
 
 use super::client::Words;
 use super::reply::Out;
-use super::{ClientId, Model};
+use super::{ClientId, Model, Profile};
 use super::{run_cluster, run_connection, run_keys, run_lists, run_pubsub, run_scan, run_strings, run_transaction};
 
 /// Changes keys.
-pub(super) const WRITE: u8 = 1;
+pub(super) const WRITE: u32 = 1;
 /// Runs even inside MULTI instead of being queued.
-pub(super) const AT_ONCE: u8 = 2;
+pub(super) const AT_ONCE: u32 = 2;
 /// Allowed on a RESP2 connection with subscriptions.
-pub(super) const IN_SUBSCRIBER: u8 = 4;
+pub(super) const IN_SUBSCRIBER: u32 = 4;
 /// Its "keys" are shard channels.
-pub(super) const SHARD_CHANNEL: u8 = 8;
+pub(super) const SHARD_CHANNEL: u32 = 8;
 /// Allowed before authentication.
-pub(super) const BEFORE_AUTH: u8 = 16;
+pub(super) const BEFORE_AUTH: u32 = 16;
 /// Served by a READONLY replica.
-pub(super) const READ: u8 = 32;
+pub(super) const READ: u32 = 32;
 
 /// Refused inside MULTI by Valkey, before anything else is looked at.
-pub(super) const NOT_INSIDE: u8 = 64;
+pub(super) const NOT_INSIDE: u32 = 64;
+
+/// Allowed while the node loads its data.
+pub(super) const LOADING: u32 = 128;
+/// Refused when memory is short.
+pub(super) const GROWS: u32 = 256;
+/// Not allowed in scripts.
+pub(super) const NO_SCRIPT: u32 = 512;
 
 pub(super) struct Command {
     pub(super) name: &'static str,
     /// Number of words with the name; negative: at least.
     pub(super) arity: i32,
-    pub(super) flags: u8,
+    pub(super) flags: u32,
     /// First key, last key (negative: from the end), step; all 0: none.
     pub(super) keys: (usize, i32, usize),
     pub(super) run: fn(&mut Model, ClientId, &Words, &mut Out),
@@ -34,7 +41,7 @@ pub(super) struct Command {
 const fn command(
     name: &'static str,
     arity: i32,
-    flags: u8,
+    flags: u32,
     keys: (usize, i32, usize),
     run: fn(&mut Model, ClientId, &Words, &mut Out),
 ) -> Command {
@@ -48,67 +55,80 @@ const PAIRS: (usize, i32, usize) = (1, -1, 2);
 
 /// In order of the names.
 pub(super) static COMMANDS: &[Command] = &[
-    command("append", 3, WRITE, ONE, run_strings::append),
+    command("append", 3, WRITE | GROWS, ONE, run_strings::append),
     command("asking", 1, 0, NONE, run_connection::asking),
-    command("auth", -2, BEFORE_AUTH, NONE, run_connection::auth),
-    command("client", -2, 0, NONE, run_connection::client),
+    command("auth", -2, BEFORE_AUTH | LOADING | NO_SCRIPT, NONE, run_connection::auth),
+    command("client", -2, LOADING, NONE, run_connection::client),
     command("cluster", -2, 0, NONE, run_cluster::cluster),
-    command("command", -1, 0, NONE, run_connection::command),
+    command("command", -1, LOADING, NONE, run_connection::command),
     command("dbsize", 1, READ, NONE, run_keys::dbsize),
     command("del", -2, WRITE, ALL, run_keys::del),
-    command("discard", 1, AT_ONCE, NONE, run_transaction::discard),
-    command("echo", 2, 0, NONE, run_connection::echo),
-    command("exec", 1, AT_ONCE, NONE, run_transaction::exec),
+    command("discard", 1, AT_ONCE | LOADING | NO_SCRIPT, NONE, run_transaction::discard),
+    command("echo", 2, LOADING, NONE, run_connection::echo),
+    command("exec", 1, AT_ONCE | LOADING | NO_SCRIPT, NONE, run_transaction::exec),
     command("exists", -2, READ, ALL, run_keys::exists),
     command("flushall", -1, WRITE, NONE, run_keys::flushall),
     command("get", 2, READ, ONE, run_strings::get),
-    command("hello", -1, BEFORE_AUTH, NONE, run_connection::hello),
+    command("hello", -1, BEFORE_AUTH | LOADING | NO_SCRIPT, NONE, run_connection::hello),
     command("hget", 3, READ, ONE, run_lists::hget),
     command("hgetall", 2, READ, ONE, run_lists::hgetall),
     command("hlen", 2, READ, ONE, run_lists::hlen),
-    command("hset", -4, WRITE, ONE, run_lists::hset),
-    command("incr", 2, WRITE, ONE, run_strings::incr),
-    command("incrby", 3, WRITE, ONE, run_strings::incrby),
-    command("info", -1, 0, NONE, run_connection::info),
+    command("hset", -4, WRITE | GROWS, ONE, run_lists::hset),
+    command("incr", 2, WRITE | GROWS, ONE, run_strings::incr),
+    command("incrby", 3, WRITE | GROWS, ONE, run_strings::incrby),
+    command("info", -1, LOADING, NONE, run_connection::info),
     command("keys", 2, READ, NONE, run_scan::keys),
     command("llen", 2, READ, ONE, run_lists::llen),
     command("lpop", -2, WRITE, ONE, run_lists::lpop),
-    command("lpush", -3, WRITE, ONE, run_lists::lpush),
+    command("lpush", -3, WRITE | GROWS, ONE, run_lists::lpush),
     command("lrange", 4, READ, ONE, run_lists::lrange),
     command("mget", -2, READ, ALL, run_strings::mget),
-    command("mset", -3, WRITE, PAIRS, run_strings::mset),
-    command("msetnx", -3, WRITE, PAIRS, run_strings::msetnx),
-    command("multi", 1, AT_ONCE | NOT_INSIDE, NONE, run_transaction::multi),
+    command("mset", -3, WRITE | GROWS, PAIRS, run_strings::mset),
+    command("msetnx", -3, WRITE | GROWS, PAIRS, run_strings::msetnx),
+    command("multi", 1, AT_ONCE | NOT_INSIDE | LOADING | NO_SCRIPT, NONE, run_transaction::multi),
     command("ping", -1, IN_SUBSCRIBER, NONE, run_connection::ping),
-    command("psubscribe", -2, IN_SUBSCRIBER, NONE, run_pubsub::psubscribe),
-    command("publish", 3, 0, NONE, run_pubsub::publish),
-    command("punsubscribe", -1, IN_SUBSCRIBER, NONE, run_pubsub::punsubscribe),
-    command("quit", -1, IN_SUBSCRIBER | AT_ONCE | BEFORE_AUTH, NONE, run_connection::quit),
-    command("readonly", 1, 0, NONE, run_connection::readonly),
-    command("readwrite", 1, 0, NONE, run_connection::readwrite),
-    command("reset", 1, IN_SUBSCRIBER | AT_ONCE | BEFORE_AUTH, NONE, run_connection::reset),
-    command("role", 1, 0, NONE, run_connection::role),
-    command("rpush", -3, WRITE, ONE, run_lists::rpush),
+    command("psubscribe", -2, IN_SUBSCRIBER | LOADING | NO_SCRIPT, NONE, run_pubsub::psubscribe),
+    command("publish", 3, LOADING, NONE, run_pubsub::publish),
+    command("punsubscribe", -1, IN_SUBSCRIBER | LOADING | NO_SCRIPT, NONE, run_pubsub::punsubscribe),
+    command("quit", -1, IN_SUBSCRIBER | AT_ONCE | BEFORE_AUTH | LOADING | NO_SCRIPT, NONE, run_connection::quit),
+    command("readonly", 1, LOADING, NONE, run_connection::readonly),
+    command("readwrite", 1, LOADING, NONE, run_connection::readwrite),
+    command("reset", 1, IN_SUBSCRIBER | AT_ONCE | BEFORE_AUTH | LOADING | NO_SCRIPT, NONE, run_connection::reset),
+    command("role", 1, LOADING | NO_SCRIPT, NONE, run_connection::role),
+    command("rpush", -3, WRITE | GROWS, ONE, run_lists::rpush),
     command("scan", -2, READ, NONE, run_scan::scan),
-    command("select", 2, 0, NONE, run_connection::select),
-    command("set", -3, WRITE, ONE, run_strings::set),
-    command("spublish", 3, SHARD_CHANNEL, ONE, run_pubsub::spublish),
-    command("ssubscribe", -2, IN_SUBSCRIBER | SHARD_CHANNEL, ALL, run_pubsub::ssubscribe),
+    command("select", 2, LOADING, NONE, run_connection::select),
+    command("set", -3, WRITE | GROWS, ONE, run_strings::set),
+    command("spublish", 3, SHARD_CHANNEL | LOADING, ONE, run_pubsub::spublish),
+    command("ssubscribe", -2, IN_SUBSCRIBER | SHARD_CHANNEL | LOADING | NO_SCRIPT, ALL, run_pubsub::ssubscribe),
     command("strlen", 2, READ, ONE, run_strings::strlen),
-    command("subscribe", -2, IN_SUBSCRIBER, NONE, run_pubsub::subscribe),
-    command("sunsubscribe", -1, IN_SUBSCRIBER | SHARD_CHANNEL, ALL, run_pubsub::sunsubscribe),
+    command("subscribe", -2, IN_SUBSCRIBER | LOADING | NO_SCRIPT, NONE, run_pubsub::subscribe),
+    command("sunsubscribe", -1, IN_SUBSCRIBER | SHARD_CHANNEL | LOADING | NO_SCRIPT, ALL, run_pubsub::sunsubscribe),
     command("touch", -2, READ, ALL, run_keys::exists),
     command("type", 2, READ, ONE, run_keys::type_of),
     command("unlink", -2, WRITE, ALL, run_keys::del),
-    command("unsubscribe", -1, IN_SUBSCRIBER, NONE, run_pubsub::unsubscribe),
-    command("unwatch", 1, 0, NONE, run_transaction::unwatch),
+    command("unsubscribe", -1, IN_SUBSCRIBER | LOADING | NO_SCRIPT, NONE, run_pubsub::unsubscribe),
+    command("unwatch", 1, LOADING | NO_SCRIPT, NONE, run_transaction::unwatch),
     command("wait", 3, 0, NONE, run_keys::wait),
-    command("watch", -2, AT_ONCE | NOT_INSIDE, ALL, run_transaction::watch),
+    command("watch", -2, AT_ONCE | NOT_INSIDE | LOADING | NO_SCRIPT, ALL, run_transaction::watch),
 ];
 
 impl Command {
-    pub(super) fn has(&self, flag: u8) -> bool {
+    pub(super) fn has(&self, flag: u32) -> bool {
         self.flags & flag != 0
+    }
+
+    /// Whether a server of that version has it.
+    pub(super) fn is_known_to(&self, profile: Profile) -> bool {
+        match self.name {
+            "ssubscribe" | "sunsubscribe" | "spublish" => profile.sharded_channels(),
+            _ => true,
+        }
+    }
+
+    /// Whether it waits while the node lets no writes through: it changes data, or may have to be told to replicas.
+    pub(super) fn may_write(&self) -> bool {
+        self.has(WRITE) || matches!(self.name, "publish" | "spublish" | "eval" | "evalsha")
     }
 
     /// Whether that many words can be this command.
@@ -131,8 +151,8 @@ impl Command {
 
 /// The command called `name`, in any case of letters.
 pub(super) fn find(name: &[u8]) -> Option<&'static Command> {
-    let name = name.to_ascii_lowercase();
-    let at = COMMANDS.binary_search_by(|command| command.name.as_bytes().cmp(&name)).ok()?;
+    let lower = || name.iter().map(u8::to_ascii_lowercase);
+    let at = COMMANDS.binary_search_by(|command| command.name.bytes().cmp(lower())).ok()?;
     COMMANDS.get(at)
 }
 
@@ -150,7 +170,7 @@ mod tests {
     #[test]
     fn keys_are_where_the_table_says() {
         let keys = |line: &str| {
-            let words: Words = line.split(' ').map(|w| w.as_bytes().to_vec()).collect();
+            let words: Vec<Vec<u8>> = line.split(' ').map(|w| w.as_bytes().to_vec()).collect();
             let keys: Vec<_> = find(&words[0]).unwrap().keys_of(&words).cloned().collect();
             String::from_utf8(keys.join(&b' ')).unwrap()
         };

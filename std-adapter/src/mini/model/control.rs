@@ -1,7 +1,8 @@
 //! What an operator, or the passing of time, does to the cluster.
 
 use super::Model;
-use super::node::{SLOTS, mix};
+use super::replication::Effect;
+use super::view::SLOTS;
 use std::fmt;
 
 /// Why a control call was refused.
@@ -56,10 +57,11 @@ impl Model {
         self.nodes.get(node)?.primary
     }
 
-    /// Who owns the slot in truth: the node that says so of itself, with the newest epoch if several do.
+    /// Who owns the slot in truth: the member that says so of itself, with the newest epoch if several do.
     #[must_use]
     pub fn owner(&self, slot: u16) -> Option<usize> {
-        let claims = (0..self.nodes.len()).filter(|node| self.nodes[*node].owner(slot) == Some(*node));
+        let claims = (0..self.nodes.len())
+            .filter(|node| self.nodes[*node].owner(slot) == Some(*node) && self.nodes[*node].member);
         claims.max_by_key(|node| self.nodes[*node].epoch)
     }
 
@@ -69,25 +71,25 @@ impl Model {
         self.nodes.get(node)?.owner(slot)
     }
 
-    /// Number of keys a primary holds (of any slot, also of those it does not own).
+    /// Number of keys a node holds (of any slot, also of those it does not own).
     #[must_use]
     pub fn key_count(&self, node: usize) -> usize {
         self.nodes.get(node).map_or(0, |node| node.store.len())
     }
 
-    /// Number of keys of one slot that a primary holds.
+    /// Number of keys of one slot that a node holds.
     #[must_use]
     pub fn key_count_in_slot(&self, node: usize, slot: u16) -> usize {
         self.nodes.get(node).map_or(0, |node| node.store.count_in(slot))
     }
 
-    /// Whether a primary holds the key.
+    /// Whether a node holds the key.
     #[must_use]
     pub fn has_key(&self, node: usize, key: &[u8]) -> bool {
         self.nodes.get(node).is_some_and(|node| node.store.contains(key))
     }
 
-    /// Calls `each` for every key a primary holds.
+    /// Calls `each` for every key a node holds.
     pub fn for_each_key(&self, node: usize, each: impl FnMut(&[u8])) {
         if let Some(node) = self.nodes.get(node) {
             node.store.keys().for_each(each);
@@ -141,10 +143,9 @@ impl Model {
     /// [`ControlError::NotMarked`].
     pub fn move_key(&mut self, slot: u16, key: &[u8]) -> Result<bool, ControlError> {
         let (from, to) = self.marked(slot)?;
-        let Some(value) = self.nodes[from].store.remove(key) else { return Ok(false) };
-        self.nodes[to].store.insert(key, value);
-        self.touched(from, key);
-        self.touched(to, key);
+        let Some(entry) = self.nodes[from].store.get(key).cloned() else { return Ok(false) };
+        self.change(to, Effect::Key(key.to_vec(), Some(entry)));
+        self.change(from, Effect::Key(key.to_vec(), None));
         Ok(true)
     }
 
@@ -162,6 +163,7 @@ impl Model {
         // The source has no keys left and both know each other: neither call can refuse.
         let told = self.assign(to, slot, to).and_then(|()| self.assign(from, slot, to));
         debug_assert_eq!(told, Ok(()));
+        self.finish();
         Ok(())
     }
 
@@ -179,114 +181,23 @@ impl Model {
     /// Takes the slot away from its owner and everybody, with its keys.
     pub fn uncover(&mut self, slot: u16) {
         for node in 0..self.nodes.len() {
-            for key in self.nodes[node].store.keys_in(slot, usize::MAX) {
-                self.nodes[node].store.remove(&key);
+            if self.nodes[node].primary.is_none() {
+                self.delete_slot(node, slot);
             }
-            self.nodes[node].set_owner(slot, None);
+            self.nodes[node].view.set(slot, None);
             self.nodes[node].migrating.remove(&slot);
             self.nodes[node].importing.remove(&slot);
             self.drop_shard_channels(node, |gone| gone == slot);
+            self.redirect_blocked(node);
         }
+        self.finish();
     }
 
-    /// Makes a replica the primary of its shard; the old primary becomes its replica. Connections stay open. Only these two
-    /// know until [`gossip`](Model::gossip).
-    ///
-    /// # Errors
-    ///
-    /// [`ControlError`]; nothing has changed.
-    pub fn failover(&mut self, replica: usize) -> Result<(), ControlError> {
-        let old = self.nodes.get(replica).ok_or(ControlError::NoSuchNode)?.primary.ok_or(ControlError::WrongRole)?;
-        let newest = self.nodes.iter().map(|node| node.epoch).max().unwrap_or(0);
-        self.nodes[replica].epoch = newest + 1;
-        let empty = std::mem::replace(&mut self.nodes[replica].store, super::store::Store::new(0, false));
-        let mut store = std::mem::replace(&mut self.nodes[old].store, empty);
-        // Another process with another hash seed: cursors of the old primary mean nothing here.
-        store.reseed(mix(self.options.seed ^ (newest + 1)));
-        self.nodes[replica].store = store;
-        self.nodes[replica].primary = None;
-        for node in &mut self.nodes {
-            if node.primary == Some(old) {
-                node.primary = Some(replica);
-            }
+    fn delete_slot(&mut self, node: usize, slot: u16) -> Vec<Vec<u8>> {
+        let keys = self.nodes[node].store.keys_in(slot, usize::MAX);
+        for key in &keys {
+            self.change(node, Effect::Key(key.clone(), None));
         }
-        self.nodes[old].primary = Some(replica);
-        self.nodes[old].migrating.clear();
-        self.nodes[old].importing.clear();
-        for slot in 0..SLOTS as u16 {
-            if self.nodes[old].owner(slot) == Some(old) {
-                self.nodes[old].set_owner(slot, Some(replica));
-                self.nodes[replica].set_owner(slot, Some(replica));
-            }
-        }
-        self.drop_shard_channels(old, |_| true);
-        self.drop_shard_channels(replica, |_| true);
-        self.unsettled = true;
-        Ok(())
-    }
-
-    /// One message on the cluster bus: `to` hears which slots `from` claims, and believes a claim that is newer than what it
-    /// knew. Whether that changed anything.
-    pub fn gossip(&mut self, from: usize, to: usize) -> bool {
-        if from == to || from >= self.nodes.len() || to >= self.nodes.len() {
-            return false;
-        }
-        let mut lost = Vec::new();
-        let mut changed = false;
-        for slot in 0..SLOTS as u16 {
-            let seen = self.nodes[to].owner(slot);
-            if self.nodes[from].owner(slot) != Some(from) || seen == Some(from) {
-                continue;
-            }
-            if seen.is_some_and(|seen| self.nodes[seen].epoch >= self.nodes[from].epoch) {
-                continue;
-            }
-            changed = true;
-            self.nodes[to].set_owner(slot, Some(from));
-            if seen == Some(to) {
-                // A claim lost by surprise takes the slot's keys with it.
-                for key in self.nodes[to].store.keys_in(slot, usize::MAX) {
-                    self.nodes[to].store.remove(&key);
-                    self.touched(to, &key);
-                }
-                self.nodes[to].migrating.remove(&slot);
-                lost.push(slot);
-            } else if self.nodes[to].primary.is_some() && seen == self.nodes[to].primary {
-                lost.push(slot);
-            }
-        }
-        if !lost.is_empty() {
-            self.drop_shard_channels(to, |slot| lost.contains(&slot));
-        }
-        changed
-    }
-
-    /// Marks connections (of one node, or all) to be closed by the server.
-    pub fn close_clients(&mut self, node: Option<usize>) {
-        for client in self.clients.values_mut().filter(|client| node.is_none_or(|node| client.node == node)) {
-            client.closing = true;
-        }
-    }
-
-    /// Whether a command or control call changed a view since the last [`settle`](Model::settle).
-    #[must_use]
-    pub fn is_unsettled(&self) -> bool {
-        self.unsettled
-    }
-
-    /// Gossip between all pairs until every node knows the newest claims.
-    pub fn settle(&mut self) {
-        self.unsettled = false;
-        loop {
-            let mut changed = false;
-            for from in 0..self.nodes.len() {
-                for to in 0..self.nodes.len() {
-                    changed |= self.gossip(from, to);
-                }
-            }
-            if !changed {
-                return;
-            }
-        }
+        keys
     }
 }

@@ -7,14 +7,27 @@
 //! Views of the slot table are per node, with configuration epochs, and differ until somebody calls
 //! [`Model::gossip`] (one message) or [`Model::settle`] (until nothing changes).
 //!
-//! Values do not expire: `SET ... EX` is accepted and the time ignored.
+//! Time is handed in ([`Model::advance`]); what really ran, and what of it was lost, can be asked for
+//! ([`Model::take_events`]).
 
+mod blocking;
 mod client;
+mod clock;
 mod commands;
 mod control;
+mod endpoint;
+mod failover;
+#[cfg(test)]
+mod fault_tests;
+mod faults;
 mod glob;
+mod gossip;
+mod ledger;
+mod members;
 mod node;
 mod process;
+mod profile;
+mod replication;
 mod reply;
 mod run_cluster;
 mod run_connection;
@@ -28,29 +41,19 @@ mod store;
 mod table;
 #[cfg(test)]
 mod tests;
+mod users;
+mod view;
 
 use client::Client;
 pub use client::ClientId;
 pub use control::ControlError;
+pub use endpoint::Endpoint;
+pub use faults::{Restart, Switches};
+pub use ledger::{Event, Execution, Inside};
 use node::Node;
-use std::collections::BTreeMap;
-
-/// Which server's habits the model follows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Profile {
-    /// Redis 7.0: node-wide SCAN cursors; ASK and TRYAGAIN while a transaction is queued.
-    Redis7,
-    /// Valkey 9.1: the slot in the SCAN cursor; ASK and TRYAGAIN at EXEC only.
-    Valkey9,
-}
-
-impl Profile {
-    /// Whether SCAN cursors carry the slot.
-    #[must_use]
-    pub fn slot_cursors(self) -> bool {
-        self == Profile::Valkey9
-    }
-}
+pub use profile::Profile;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 /// What to model.
 #[derive(Clone, Debug)]
@@ -59,7 +62,7 @@ pub struct ModelOptions {
     pub profile: Profile,
     /// Number of primaries (1 to 1000), which share the slots equally.
     pub primaries: usize,
-    /// Number of replicas of each primary; they hold the primary's data at every moment.
+    /// Number of replicas of each primary.
     pub replicas: usize,
     /// Password of the default user.
     pub password: Option<Vec<u8>>,
@@ -101,6 +104,20 @@ pub struct Model {
     // The last command changed a node's view of the slots.
     unsettled: bool,
     redirects: Redirects,
+    now: Duration,
+    ledger: ledger::Ledger,
+    // Counts changes of data.
+    changes: u64,
+    next_history: u64,
+    // Some node is or was a replica.
+    replicas_exist: bool,
+    // Clients with blocked commands, the one that waits longest first; some may have ended.
+    waiting: Vec<u64>,
+    // Clients whose waiting commands can perhaps run.
+    awake: VecDeque<u64>,
+    // Clients that watch keys; some may have stopped.
+    watching: BTreeSet<u64>,
+    finishing: bool,
 }
 
 impl Model {
@@ -110,12 +127,21 @@ impl Model {
     pub fn new(options: ModelOptions) -> Self {
         let nodes = node::formed(&options);
         Model {
+            next_history: nodes.len() as u64,
+            replicas_exist: options.replicas > 0,
             options,
             nodes,
             clients: BTreeMap::new(),
             next_client: 1,
             unsettled: false,
             redirects: Redirects::default(),
+            now: Duration::ZERO,
+            ledger: ledger::Ledger::default(),
+            changes: 0,
+            waiting: Vec::new(),
+            awake: VecDeque::new(),
+            watching: BTreeSet::new(),
+            finishing: false,
         }
     }
 
@@ -133,11 +159,22 @@ impl Model {
         }
     }
 
-    /// A new connection to a node.
+    /// A new connection to a node. Where there are too many it gets an error and is closed; one to a node that does not run
+    /// ([`accepts`](Model::accepts)) is closed at once.
     pub fn connect(&mut self, node: usize) -> ClientId {
         let id = self.next_client;
         self.next_client += 1;
-        self.clients.insert(id, Client::new(node, self.options.password.is_none()));
+        let found = self.nodes.get(node);
+        let mut client = Client::new(node, found.is_some_and(|node| node.users.open()));
+        if !found.is_some_and(|node| node.up) {
+            client.cut();
+        } else if let Some(most) = found.and_then(|node| node.switches.most_clients)
+            && self.clients.values().filter(|client| client.node == node && !client.closing).count() >= most
+        {
+            client.out.extend_from_slice(b"-ERR max number of clients reached\r\n");
+            client.closing = true;
+        }
+        self.clients.insert(id, client);
         ClientId(id)
     }
 
@@ -167,6 +204,10 @@ impl Model {
     fn client(&mut self, id: ClientId) -> &mut Client {
         // A command only runs for a client of the map, and only `disconnect` takes one out.
         self.clients.get_mut(&id.0).expect("the client of a running command")
+    }
+
+    fn profile(&self, id: ClientId) -> Profile {
+        self.nodes[self.node_of(id)].profile
     }
 
     fn node_of(&self, id: ClientId) -> usize {

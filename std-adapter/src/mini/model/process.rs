@@ -1,7 +1,10 @@
 //! What happens to a command before it runs: the checks in the order of real servers, redirects, queueing.
 
-use super::client::Words;
-use super::commands::{self, AT_ONCE, BEFORE_AUTH, Command, IN_SUBSCRIBER, NOT_INSIDE, SHARD_CHANNEL, WRITE};
+use super::client::{Replies, Words};
+use super::commands::{
+    self, AT_ONCE, BEFORE_AUTH, Command, GROWS, IN_SUBSCRIBER, LOADING, NOT_INSIDE, SHARD_CHANNEL, WRITE,
+};
+use super::ledger::Inside;
 use super::reply::Out;
 use super::store::slot_of;
 use super::{ClientId, Model, Profile, Redirects};
@@ -16,26 +19,67 @@ pub(super) enum Refusal {
     Down,
 }
 
+/// What became of a command.
+#[derive(PartialEq, Eq)]
+enum Step {
+    /// It is done with: run, refused, queued or blocked.
+    Done,
+    /// It has to be looked at again later.
+    Later,
+}
+
 impl Model {
-    /// Takes one command from a connection: name and arguments. The reply and all pushes it causes are put into the outputs.
-    /// An empty command does nothing, as on real servers. The slot views of the nodes may differ afterwards:
-    /// [`settle`](Model::settle).
+    /// Takes one command from a connection: name and arguments. The reply and all pushes it causes are put into the outputs,
+    /// now or, if the connection or its node waits for something, later. An empty command does nothing, as on real servers.
+    /// The slot views of the nodes may differ afterwards: [`settle`](Model::settle).
     pub fn request(&mut self, client: ClientId, words: &[Vec<u8>]) {
         if words.is_empty() || self.is_closing(client) {
             return;
         }
-        let words = words.to_vec();
+        if self.must_wait(client) {
+            self.client(client).inbox.push_back(words.to_vec());
+            return;
+        }
+        if let Some(words) = self.run_request(client, std::borrow::Cow::Borrowed(words)) {
+            self.client(client).inbox.push_front(words);
+        }
+        self.finish();
+    }
+
+    /// Runs, refuses or queues one command. Those that have to wait are given back.
+    pub(super) fn run_request(
+        &mut self,
+        client: ClientId,
+        words: std::borrow::Cow<'_, [Vec<u8>]>,
+    ) -> Option<Vec<Vec<u8>>> {
         let was_asking = words[0].eq_ignore_ascii_case(b"asking");
         let mut out = Out::new(self.client(client).resp3);
-        self.process(client, words, &mut out);
+        let state = self.client(client);
+        state.number += 1;
+        state.replies = match state.replies {
+            Replies::SkipNext => Replies::Skip,
+            Replies::Skip => Replies::On,
+            other => other,
+        };
+        if self.process(client, &words, &mut out) == Step::Later {
+            let state = self.client(client);
+            state.number -= 1;
+            state.held = true;
+            return Some(words.into_owned());
+        }
         let state = self.client(client);
         // ASKING is used up by any next command, but lasts for a transaction.
         if state.transaction.is_none() && !was_asking {
             state.asking = false;
         }
-        state.out.append(&mut out.bytes);
-        let behind = std::mem::take(&mut state.behind);
-        state.out.extend(behind);
+        if state.replies == Replies::On {
+            state.out.append(&mut out.bytes);
+        }
+        if !state.behind.is_empty() {
+            let behind = std::mem::take(&mut state.behind);
+            state.out.extend(behind);
+        }
+        None
     }
 
     /// A protocol error: the text (with its code) is sent and the connection closes.
@@ -47,63 +91,167 @@ impl Model {
         state.closing = true;
     }
 
-    fn process(&mut self, id: ClientId, words: Words, out: &mut Out) {
-        let found = commands::find(&words[0]);
-        if self.options.profile == Profile::Valkey9 && self.lacks_auth(id, found) {
-            return self.reject(id, out, "NOAUTH Authentication required.");
-        }
-        let Some(command) = found else {
-            let text = unknown(&words);
-            return self.reject(id, out, text);
-        };
-        if let Err(text) = self.check_words(command, &words) {
-            return self.reject(id, out, text);
-        }
-        if self.lacks_auth(id, found) {
-            return self.reject(id, out, "NOAUTH Authentication required.");
-        }
-        if self.options.profile == Profile::Valkey9 && command.has(NOT_INSIDE) && self.client(id).transaction.is_some()
-        {
-            let text = format!("ERR Command '{}' not allowed inside a transaction", command.name);
-            return self.reject(id, out, text);
-        }
-        let node = self.node_of(id);
-        let queueing = self.client(id).transaction.is_some() && !command.has(AT_ONCE);
-        if let Err(refusal) = self.route(id, command, &words) {
-            self.redirects.count(&refusal);
-            let text = self.refusal_text(&refusal);
-            if command.name == "exec" {
-                let state = self.client(id);
-                state.transaction = None;
-                state.unwatch();
-            } else if let Some(transaction) = &mut self.client(id).transaction {
-                transaction.refused = true;
+    fn process(&mut self, id: ClientId, words: &Words, out: &mut Out) -> Step {
+        match self.check(id, words) {
+            Ok((command, true)) => {
+                self.queue(id, words);
+                out.simple("QUEUED");
+                debug_assert!(!command.has(AT_ONCE));
             }
-            return out.error(text);
+            Ok((command, false)) => {
+                if self.writes_wait(id, command) {
+                    return Step::Later;
+                }
+                self.run(id, command, words, out);
+            }
+            Err(text) => self.reject(id, out, text),
+        }
+        Step::Done
+    }
+
+    /// All that can be said against a command before it runs; the command, and whether it is queued.
+    fn check(&mut self, id: ClientId, words: &Words) -> Result<(&'static Command, bool), Vec<u8>> {
+        let profile = self.profile(id);
+        let found = commands::find(&words[0]).filter(|command| command.is_known_to(profile));
+        let no_auth = || "NOAUTH Authentication required.".into();
+        if profile == Profile::Valkey9 && self.lacks_auth(id, found) {
+            return Err(no_auth());
+        }
+        let command = found.ok_or_else(|| unknown(profile, words))?;
+        check_words(profile, command, words)?;
+        if self.lacks_auth(id, found) {
+            return Err(no_auth());
+        }
+        let inside = self.client(id).transaction.is_some();
+        if profile == Profile::Valkey9 && command.has(NOT_INSIDE) && inside {
+            return Err(format!("ERR Command '{}' not allowed inside a transaction", command.name).into());
+        }
+        self.check_rights(id, command, words)?;
+        if let Err(refusal) = self.route(id, command, words) {
+            self.redirects.count(&refusal);
+            if command.name == "exec" {
+                self.discard(id);
+            }
+            return Err(self.refusal_text(&refusal).into());
+        }
+        if let Err(text) = self.check_node(id, command, words) {
+            if command.name != "exec" {
+                return Err(text);
+            }
+            self.discard(id);
+            return Err([b"EXECABORT Transaction discarded because of: ", text.as_slice()].concat());
+        }
+        Ok((command, inside && !command.has(AT_ONCE)))
+    }
+
+    fn check_rights(&mut self, id: ClientId, command: &Command, words: &Words) -> Result<(), Vec<u8>> {
+        if command.has(BEFORE_AUTH) {
+            return Ok(());
+        }
+        let profile = self.profile(id);
+        let full = full_name(command, words);
+        let sub = Some(full.as_str()).filter(|full| *full != command.name);
+        let client = &self.clients[&id.0];
+        if self.nodes[client.node].users.may(&client.user, command.name, sub) {
+            return Ok(());
+        }
+        let user = String::from_utf8_lossy(&client.user);
+        Err(if profile == Profile::Redis62 {
+            format!("NOPERM this user has no permissions to run the '{}' command or its subcommand", command.name)
+                .into()
+        } else {
+            format!("NOPERM User {user} has no permissions to run the '{full}' command").into()
+        })
+    }
+
+    /// What the state of the node forbids.
+    fn check_node(&mut self, id: ClientId, command: &Command, words: &Words) -> Result<(), Vec<u8>> {
+        let me = self.node_of(id);
+        let restricted = self.client(id).restricted();
+        let node = &self.nodes[me];
+        let product = if node.profile.is_valkey() { "Valkey" } else { "Redis" };
+        if node.switches.out_of_memory && self.grows(id, command) {
+            return Err("OOM command not allowed when used memory > 'maxmemory'.".into());
         }
         let keyless_write = command.has(WRITE) && command.keys.2 == 0;
-        if keyless_write && self.nodes[node].primary.is_some() {
-            return self.reject(id, out, "READONLY You can't write against a read only replica.");
+        if keyless_write && node.primary.is_some() {
+            return Err("READONLY You can't write against a read only replica.".into());
         }
-        if self.client(id).restricted() && !command.has(IN_SUBSCRIBER) {
-            let text = format!(
+        if restricted && !command.has(IN_SUBSCRIBER) {
+            return Err(format!(
                 "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this \
                  context",
-                full_name(command, &words)
-            );
-            return self.reject(id, out, text);
+                full_name(command, words)
+            )
+            .into());
         }
-        if queueing {
-            let state = self.client(id);
-            let touched = state.touched;
-            // What cannot run any more is not kept (which shows when EXEC is redirected).
-            if let Some(transaction) = state.transaction.as_mut().filter(|transaction| !transaction.refused && !touched)
-            {
-                transaction.queued.push(words);
-            }
-            return out.simple("QUEUED");
+        if node.switches.master_down && node.primary.is_some() && !command.has(LOADING) {
+            return Err("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.".into());
         }
-        (command.run)(self, id, &words, out);
+        let loadable = match command.name {
+            "cluster" => node.profile.is_valkey() || !words[1].eq_ignore_ascii_case(b"info"),
+            _ => command.has(LOADING),
+        };
+        if node.switches.loading && !loadable {
+            return Err(format!("LOADING {product} is loading the dataset in memory").into());
+        }
+        if node.switches.busy
+            && !matches!(command.name, "auth" | "hello" | "multi" | "discard" | "unwatch" | "reset" | "quit")
+        {
+            return Err(format!(
+                "BUSY {product} is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
+            )
+            .into());
+        }
+        Ok(())
+    }
+
+    /// Whether the command, or EXEC one it would run, may need more memory.
+    fn grows(&self, id: ClientId, command: &Command) -> bool {
+        let client = &self.clients[&id.0];
+        let queued = || client.transaction.iter().flat_map(|t| &t.queued);
+        match command.name {
+            "exec" => queued().any(|(_, words)| commands::find(&words[0]).is_some_and(|c| c.has(GROWS))),
+            _ => command.has(GROWS),
+        }
+    }
+
+    /// Whether the command has to wait because the node lets no writes through just now.
+    fn writes_wait(&self, id: ClientId, command: &Command) -> bool {
+        let client = &self.clients[&id.0];
+        if self.nodes[client.node].writes_wait.is_none() {
+            return false;
+        }
+        let queued = || client.transaction.iter().flat_map(|t| &t.queued);
+        match command.name {
+            "exec" => queued().any(|(_, words)| commands::find(&words[0]).is_some_and(|c| c.has(WRITE))),
+            _ => command.may_write(),
+        }
+    }
+
+    fn queue(&mut self, id: ClientId, words: &Words) {
+        let state = self.client(id);
+        let (touched, number) = (state.touched, state.number);
+        // What cannot run any more is not kept (which shows when EXEC is redirected).
+        if let Some(transaction) = state.transaction.as_mut().filter(|transaction| !transaction.refused && !touched) {
+            transaction.queued.push((number, words.to_vec()));
+        }
+    }
+
+    fn run(&mut self, id: ClientId, command: &'static Command, words: &Words, out: &mut Out) {
+        let before = self.changes;
+        let start = out.bytes.len();
+        (command.run)(self, id, words, out);
+        let state = self.client(id);
+        if state.wait.is_none() {
+            let number = state.number;
+            let failed = out.bytes.get(start) == Some(&b'-');
+            self.note_execution(id, number, Inside::Nothing, words, before, failed);
+        }
+        if self.changes != before {
+            let offset = self.nodes[self.node_of(id)].history.offset();
+            self.client(id).wrote_at = offset;
+        }
     }
 
     fn lacks_auth(&mut self, id: ClientId, command: Option<&Command>) -> bool {
@@ -118,15 +266,10 @@ impl Model {
         out.error(text);
     }
 
-    fn check_words(&self, command: &Command, words: &Words) -> Result<(), String> {
-        if !command.fits(words.len()) {
-            return Err(wrong_number(command.name));
-        }
-        match command.name {
-            "cluster" => super::run_cluster::check_sub(words),
-            "client" => super::run_connection::check_client_sub(self.options.profile, words),
-            _ => Ok(()),
-        }
+    fn discard(&mut self, id: ClientId) {
+        let state = self.client(id);
+        state.transaction = None;
+        state.unwatch();
     }
 
     /// Whether the node of the connection may run the command.
@@ -136,25 +279,26 @@ impl Model {
             let Some(transaction) = self.client(id).transaction.take() else { return Ok(()) };
             // A transaction that will not run anyway: Redis still says that the slot has gone, Valkey why it does not run.
             let lost = transaction.refused || self.client(id).touched;
-            let result = if lost && self.options.profile == Profile::Valkey9 {
+            let result = if lost && self.profile(id) == Profile::Valkey9 {
                 Ok(())
             } else {
-                self.route_all(id, &transaction.queued, true)
+                self.route_all(id, transaction.queued.iter().map(|(_, words)| words.as_slice()), true)
             };
             self.client(id).transaction = Some(transaction);
             return result;
         }
-        self.route_all(id, std::slice::from_ref(words), false)
+        self.route_all(id, std::iter::once(words), false)
     }
 
     /// The decision for some commands that have to run together. Order as in the servers: slots equal and served, cluster up,
     /// migration of the slot, importing with ASKING, reads at a replica, and at last the owner.
-    fn route_all(&mut self, id: ClientId, all: &[Words], exec: bool) -> Result<(), Refusal> {
-        let profile = self.options.profile;
+    fn route_all<'w>(&mut self, id: ClientId, all: impl Iterator<Item = &'w Words>, exec: bool) -> Result<(), Refusal> {
+        let profile = self.profile(id);
         let (asking, readonly) = (self.client(id).asking, self.client(id).readonly);
         let in_multi = self.client(id).transaction.is_some() && !exec;
         let me = self.node_of(id);
-        let store = self.store_of(me);
+        // A Valkey replica knows of its primary's migrations; a Redis replica does not.
+        let source = if profile.is_valkey() { self.shard_head(me) } else { me };
         let node = &self.nodes[me];
         let mut first: Option<(u16, usize, &Vec<u8>)> = None;
         let (mut several, mut missing, mut existing) = (false, false, false);
@@ -173,26 +317,25 @@ impl Model {
                     Some((other, ..)) if other != slot => return Err(Refusal::CrossSlot),
                     Some((_, _, other)) => several |= other != key,
                 }
-                let marked = node.migrating.contains_key(&slot) || node.importing.contains_key(&slot);
+                let marked = node.importing.contains_key(&slot) || self.nodes[source].migrating.contains_key(&slot);
                 if marked && !command.has(SHARD_CHANNEL) {
-                    if self.nodes[store].store.contains(key) { existing = true } else { missing = true }
+                    if node.store.contains(key) { existing = true } else { missing = true }
                 }
             }
         }
         let Some((slot, owner, _)) = first else { return Ok(()) };
-        if self.options.full_coverage && node.uncovered() > 0 {
+        if self.is_down(me) {
             return Err(Refusal::Down);
         }
         // Valkey 9 looks at the keys of a transaction at EXEC only.
         let keys_count = !(in_multi && profile == Profile::Valkey9);
-        // A Valkey replica knows of its primary's migrations; a Redis replica does not.
-        let source = if profile == Profile::Valkey9 { store } else { me };
         if owner == source
             && let Some(&target) = self.nodes[source].migrating.get(&slot)
             && missing
             && keys_count
         {
-            return Err(if existing { Refusal::TryAgain } else { Refusal::Ask(slot, target) });
+            let some_left = existing && profile != Profile::Redis62;
+            return Err(if some_left { Refusal::TryAgain } else { Refusal::Ask(slot, target) });
         }
         if owner != me && asking && node.importing.contains_key(&slot) {
             return if several && missing && keys_count { Err(Refusal::TryAgain) } else { Ok(()) };
@@ -209,10 +352,10 @@ impl Model {
         self.redirects
     }
 
-    fn refusal_text(&self, refusal: &Refusal) -> String {
+    pub(super) fn refusal_text(&self, refusal: &Refusal) -> String {
         match refusal {
-            Refusal::Moved(slot, to) => format!("MOVED {slot} {}", self.nodes[*to].address()),
-            Refusal::Ask(slot, to) => format!("ASK {slot} {}", self.nodes[*to].address()),
+            Refusal::Moved(slot, to) => format!("MOVED {slot} {}", self.redirect_to(*to)),
+            Refusal::Ask(slot, to) => format!("ASK {slot} {}", self.redirect_to(*to)),
             Refusal::TryAgain => "TRYAGAIN Multiple keys request during rehashing of slot".to_owned(),
             Refusal::CrossSlot => "CROSSSLOT Keys in request don't hash to the same slot".to_owned(),
             Refusal::NotServed => "CLUSTERDOWN Hash slot not served".to_owned(),
@@ -220,19 +363,30 @@ impl Model {
         }
     }
 
-    /// The node whose data a node serves: its own or its primary's.
-    pub(super) fn store_of(&self, node: usize) -> usize {
+    /// A node's primary, or itself if it is one.
+    pub(super) fn shard_head(&self, node: usize) -> usize {
         self.nodes[node].primary.unwrap_or(node)
     }
 }
 
 impl Redirects {
-    fn count(&mut self, refusal: &Refusal) {
+    pub(super) fn count(&mut self, refusal: &Refusal) {
         match refusal {
             Refusal::Moved(..) => self.moved += 1,
             Refusal::Ask(..) => self.ask += 1,
             _ => {}
         }
+    }
+}
+
+fn check_words(profile: Profile, command: &Command, words: &Words) -> Result<(), String> {
+    if !command.fits(words.len()) {
+        return Err(wrong_number(command.name));
+    }
+    match command.name {
+        "cluster" => super::run_cluster::check_sub(profile, words),
+        "client" => super::run_connection::check_client_sub(profile, words),
+        _ => Ok(()),
     }
 }
 
@@ -251,7 +405,7 @@ pub(super) fn wrong_number(name: &str) -> String {
 }
 
 /// The error for an unknown command quotes the beginning of its arguments.
-fn unknown(words: &Words) -> Vec<u8> {
+fn unknown(_profile: Profile, words: &Words) -> Vec<u8> {
     const MOST: usize = 128;
     let mut args = Vec::new();
     for word in &words[1..] {

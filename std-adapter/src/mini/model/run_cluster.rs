@@ -1,11 +1,11 @@
 //! The CLUSTER command.
 
 use super::client::Words;
-use super::node::SLOTS;
 use super::reply::Out;
 use super::run_connection::check_sub_in;
 use super::run_strings::{NOT_INTEGER, SYNTAX, number};
 use super::store::slot_of;
+use super::view::SLOTS;
 use super::{ClientId, Model, Profile};
 
 /// Sub-commands: name, number of words (negative: at least).
@@ -22,8 +22,13 @@ const SUBS: [(&str, i32); 10] = [
     ("links", 2),
 ];
 
-pub(super) fn check_sub(words: &Words) -> Result<(), String> {
-    check_sub_in("cluster", &SUBS, words)
+/// Those that Redis 6.2 does not have.
+const NOT_62: [&str; 2] = ["shards", "links"];
+
+pub(super) fn check_sub(profile: Profile, words: &Words) -> Result<(), String> {
+    let subs: Vec<_> =
+        SUBS.iter().copied().filter(|(sub, _)| profile != Profile::Redis62 || !NOT_62.contains(sub)).collect();
+    check_sub_in("cluster", &subs, words)
 }
 
 pub(super) fn cluster(model: &mut Model, id: ClientId, words: &Words, out: &mut Out) {
@@ -39,13 +44,13 @@ pub(super) fn cluster(model: &mut Model, id: ClientId, words: &Words, out: &mut 
             None => out.error(NOT_INTEGER),
             Some(n) => match slot(n) {
                 None => out.error("ERR Invalid slot"),
-                Some(slot) => out.count(model.nodes[model.store_of(me)].store.count_in(slot)),
+                Some(slot) => out.count(model.nodes[me].store.count_in(slot)),
             },
         },
         b"getkeysinslot" => match (number(&words[2]), number(&words[3])) {
             (Some(n), Some(max)) => match (slot(n), usize::try_from(max)) {
                 (Some(slot), Ok(max)) => {
-                    let keys = model.nodes[model.store_of(me)].store.keys_in(slot, max);
+                    let keys = model.nodes[me].store.keys_in(slot, max);
                     out.array(keys.len());
                     keys.iter().for_each(|key| out.bulk(key));
                 }
@@ -124,11 +129,11 @@ impl Model {
         // that gets it.
         let left = node.owner(slot) == Some(me) && owner != me;
         let came = node.owner(slot) != Some(me) && owner == me;
-        let changed = left || came && self.options.profile == Profile::Valkey9;
-        node.set_owner(slot, Some(owner));
+        let changed = left || came && node.profile == Profile::Valkey9;
+        node.view.set(slot, Some(owner));
         if arrived {
             // The others believe the newest claim.
-            let newest = self.nodes.iter().map(|node| node.epoch).max().unwrap_or(0);
+            let newest = self.newest_epoch();
             if self.nodes[me].epoch < newest {
                 self.nodes[me].epoch = newest + 1;
             }
@@ -136,99 +141,128 @@ impl Model {
         if changed {
             self.drop_shard_channels(me, |gone| gone == slot);
         }
+        self.redirect_blocked(me);
         self.unsettled = true;
         Ok(())
     }
 }
 
 fn slots(model: &Model, me: usize, out: &mut Out) {
-    let view = &model.nodes[me];
-    let mut ranges: Vec<(usize, usize, usize)> = Vec::new();
-    for owner in 0..model.nodes.len() {
-        ranges.extend(view.ranges_of(owner).into_iter().map(|(first, last)| (first, last, owner)));
-    }
-    ranges.sort_unstable();
+    let ranges = model.nodes[me].view.ranges();
+    let plain = model.nodes[me].profile == Profile::Redis62;
     out.array(ranges.len());
     for (first, last, owner) in ranges {
-        let replicas = replicas_of(model, owner);
+        let replicas: Vec<usize> = model.listed_replicas(owner).collect();
         out.array(3 + replicas.len());
-        out.count(first);
-        out.count(last);
+        out.count(first.into());
+        out.count(last.into());
         for index in std::iter::once(owner).chain(replicas) {
             let node = &model.nodes[index];
-            out.array(4);
-            out.bulk(&node.host);
+            out.array(if plain { 3 } else { 4 });
+            model.slots_host(index, out);
             out.int(node.port.into());
             out.bulk(&node.id);
-            out.map(0);
+            if !plain {
+                model.slots_extra(index, out);
+            }
         }
     }
 }
 
-fn replicas_of(model: &Model, primary: usize) -> Vec<usize> {
-    (0..model.nodes.len()).filter(|node| model.nodes[*node].primary == Some(primary)).collect()
+impl Model {
+    /// Replicas of a primary that clients are told of.
+    fn listed_replicas(&self, primary: usize) -> impl Iterator<Item = usize> {
+        self.nodes
+            .iter()
+            .enumerate()
+            .filter(move |(_, node)| node.primary == Some(primary) && node.member && !node.failed)
+            .map(|(index, _)| index)
+    }
+
+    /// Nodes that `me` knows: a node outside the cluster knows itself.
+    fn known_to(&self, me: usize) -> impl Iterator<Item = usize> {
+        let member = self.nodes[me].member;
+        (0..self.nodes.len()).filter(move |node| *node == me || member && self.nodes[*node].member)
+    }
+
+    /// First and last slots of every node, as one of them sees it.
+    fn ranges_by_owner(&self, me: usize) -> Vec<Vec<(u16, u16)>> {
+        let mut by_owner = vec![Vec::new(); self.nodes.len()];
+        for (first, last, owner) in self.nodes[me].view.ranges() {
+            by_owner[owner].push((first, last));
+        }
+        by_owner
+    }
 }
 
 fn shards(model: &Model, me: usize, out: &mut Out) {
-    let primaries: Vec<usize> = (0..model.nodes.len()).filter(|node| model.nodes[*node].primary.is_none()).collect();
-    let with_id = model.options.profile == Profile::Valkey9;
+    let primaries: Vec<usize> = model.known_to(me).filter(|node| model.nodes[*node].primary.is_none()).collect();
+    let with_id = model.nodes[me].profile == Profile::Valkey9;
+    let ranges = model.ranges_by_owner(me);
     out.array(primaries.len());
     for primary in primaries {
         out.map(if with_id { 3 } else { 2 });
         out.bulk("slots");
-        let ranges = model.nodes[me].ranges_of(primary);
-        out.array(ranges.len() * 2);
-        for (first, last) in ranges {
-            out.count(first);
-            out.count(last);
+        out.array(ranges[primary].len() * 2);
+        for (first, last) in &ranges[primary] {
+            out.count((*first).into());
+            out.count((*last).into());
         }
         out.bulk("nodes");
-        let replicas = replicas_of(model, primary);
-        out.array(1 + replicas.len());
-        for index in std::iter::once(primary).chain(replicas) {
+        let members: Vec<usize> =
+            model.known_to(me).filter(|node| *node == primary || model.nodes[*node].primary == Some(primary)).collect();
+        out.array(members.len());
+        for index in members {
             shard_node(model, index, out);
         }
         if with_id {
             out.bulk("id");
-            // Any 40 digits that stay with the shard.
-            out.bulk(model.nodes[primary].id.chars().rev().collect::<String>());
+            out.bulk(&model.nodes[primary].shard);
         }
     }
 }
 
 fn shard_node(model: &Model, index: usize, out: &mut Out) {
     let node = &model.nodes[index];
-    out.map(7);
+    let (ip, endpoint, hostname) = model.shards_hosts(index);
+    out.map(7 + usize::from(hostname.is_some()));
     out.bulk("id");
     out.bulk(&node.id);
     out.bulk("port");
     out.int(node.port.into());
     out.bulk("ip");
-    out.bulk(&node.host);
+    out.bulk(ip);
     out.bulk("endpoint");
-    out.bulk(&node.host);
+    out.bulk(endpoint);
+    if let Some(hostname) = hostname {
+        out.bulk("hostname");
+        out.bulk(hostname);
+    }
     out.bulk("role");
     out.bulk(if node.primary.is_some() { "replica" } else { "master" });
     out.bulk("replication-offset");
-    out.int(1);
+    out.int(i64::try_from(node.history.offset()).unwrap_or(i64::MAX).saturating_add(1));
     out.bulk("health");
-    out.bulk("online");
+    out.bulk(if node.failed { "fail" } else { "online" });
 }
 
 fn nodes(model: &Model, me: usize) -> String {
     let view = &model.nodes[me];
+    let ranges = model.ranges_by_owner(me);
     let mut text = String::new();
-    for (index, node) in model.nodes.iter().enumerate() {
+    for index in model.known_to(me) {
+        let node = &model.nodes[index];
         let myself = if index == me { "myself," } else { "" };
+        let fail = if node.failed && index != me { ",fail" } else { "" };
         let (role, primary) = match node.primary {
             None => ("master", "-"),
             Some(primary) => ("slave", model.nodes[primary].id.as_str()),
         };
-        // The cluster bus does not exist; its port is shown as if it did.
-        let bus = node.port.wrapping_add(10000);
-        let epoch = model.nodes[model.store_of(index)].epoch;
-        text.push_str(&format!("{} {}@{bus} {myself}{role} {primary} 0 0 {epoch} connected", node.id, node.address()));
-        for (first, last) in view.ranges_of(index) {
+        let epoch = model.nodes[model.shard_head(index)].epoch;
+        let link = if node.failed && index != me { "disconnected" } else { "connected" };
+        let address = model.nodes_address(index);
+        text.push_str(&format!("{} {address} {myself}{role}{fail} {primary} 0 0 {epoch} {link}", node.id));
+        for (first, last) in &ranges[index] {
             if first == last {
                 text.push_str(&format!(" {first}"));
             } else {
@@ -248,18 +282,19 @@ fn nodes(model: &Model, me: usize) -> String {
 }
 
 fn info(model: &Model, me: usize) -> String {
-    let node = &model.nodes[me];
-    let assigned = SLOTS - node.uncovered();
-    let state = if model.options.full_coverage && node.uncovered() > 0 { "fail" } else { "ok" };
-    let size =
-        (0..model.nodes.len()).filter(|n| model.nodes[*n].primary.is_none()).filter(|n| !node.ranges_of(*n).is_empty());
-    let epoch = model.nodes.iter().map(|node| node.epoch).max().unwrap_or(0);
+    let view = &model.nodes[me].view;
+    let assigned = SLOTS - view.uncovered();
+    let failed: usize =
+        model.nodes.iter().enumerate().filter(|(_, node)| node.failed).map(|(index, _)| view.count_of(index)).sum();
+    let state = if model.is_down(me) { "fail" } else { "ok" };
+    let size = model.known_to(me).filter(|node| view.count_of(*node) > 0).count();
     format!(
-        "cluster_state:{state}\r\ncluster_slots_assigned:{assigned}\r\ncluster_slots_ok:{assigned}\r\ncluster_slots_pfail:0\r\n\
-         cluster_slots_fail:0\r\ncluster_known_nodes:{}\r\ncluster_size:{}\r\ncluster_current_epoch:{epoch}\r\n\
+        "cluster_state:{state}\r\ncluster_slots_assigned:{assigned}\r\ncluster_slots_ok:{}\r\ncluster_slots_pfail:0\r\n\
+         cluster_slots_fail:{failed}\r\ncluster_known_nodes:{}\r\ncluster_size:{size}\r\ncluster_current_epoch:{}\r\n\
          cluster_my_epoch:{}\r\n",
-        model.nodes.len(),
-        size.count(),
-        model.nodes[model.store_of(me)].epoch
+        assigned - failed,
+        model.known_to(me).count(),
+        model.newest_epoch(),
+        model.nodes[model.shard_head(me)].epoch
     )
 }

@@ -1,9 +1,9 @@
 //! Commands about the connection and the server.
 
-use super::client::Words;
+use super::client::{Replies, Words};
 use super::commands::{self, COMMANDS, Command};
 use super::reply::Out;
-use super::run_strings::number;
+use super::run_strings::{NOT_INTEGER, SYNTAX, number};
 use super::{ClientId, Model, Profile};
 
 const NAME_ERROR: &str = "ERR Client names cannot contain spaces, newlines or special characters.";
@@ -52,28 +52,29 @@ pub(super) fn quit(model: &mut Model, id: ClientId, _words: &Words, out: &mut Ou
 }
 
 pub(super) fn reset(model: &mut Model, id: ClientId, _words: &Words, out: &mut Out) {
-    let open = model.options.password.is_none();
+    let open = model.nodes[model.node_of(id)].users.open();
     let client = model.client(id);
     let mut fresh = super::Client::new(client.node, open);
     std::mem::swap(&mut fresh.out, &mut client.out);
+    std::mem::swap(&mut fresh.inbox, &mut client.inbox);
+    fresh.number = client.number;
     *client = fresh;
     out.simple("RESET");
 }
 
-pub(super) fn select(model: &mut Model, _id: ClientId, words: &Words, out: &mut Out) {
-    match (number(&words[1]), model.options.profile) {
-        (Some(0), _) => out.ok(),
-        (None, Profile::Redis7) => out.error("ERR value is not an integer or out of range"),
-        (_, Profile::Redis7) => out.error("ERR SELECT is not allowed in cluster mode"),
-        (None, Profile::Valkey9) => out.error("ERR value is not an integer or out of range"),
-        (_, Profile::Valkey9) => out.error("ERR DB index is out of range"),
+pub(super) fn select(model: &mut Model, id: ClientId, words: &Words, out: &mut Out) {
+    match number(&words[1]) {
+        Some(0) => out.ok(),
+        None => out.error(NOT_INTEGER),
+        Some(_) if model.profile(id) == Profile::Valkey9 => out.error("ERR DB index is out of range"),
+        Some(_) => out.error("ERR SELECT is not allowed in cluster mode"),
     }
 }
 
 /// `AUTH password` or `AUTH default password`
 pub(super) fn auth(model: &mut Model, id: ClientId, words: &Words, out: &mut Out) {
-    match words.as_slice() {
-        [_, _] if model.options.password.is_none() => out.error(
+    match words {
+        [_, _] if model.nodes[model.node_of(id)].users.open() => out.error(
             "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration \
              is correct?",
         ),
@@ -88,9 +89,10 @@ pub(super) fn auth(model: &mut Model, id: ClientId, words: &Words, out: &mut Out
 
 /// Writes an error, or marks the client.
 fn check(model: &mut Model, id: ClientId, user: &[u8], password: &[u8], out: &mut Out) {
-    let right = user == b"default" && model.options.password.as_deref().is_none_or(|p| p == password);
-    if right {
-        model.client(id).authenticated = true;
+    if model.nodes[model.node_of(id)].users.accept(user, password) {
+        let client = model.client(id);
+        client.authenticated = true;
+        user.clone_into(&mut client.user);
     } else {
         out.error("WRONGPASS invalid username-password pair or user is disabled.");
     }
@@ -144,7 +146,7 @@ pub(super) fn hello(model: &mut Model, id: ClientId, words: &Words, out: &mut Ou
 
 fn describe(model: &Model, id: ClientId, resp3: bool, out: &mut Out) {
     let replica = model.nodes[model.node_of(id)].primary.is_some();
-    let (server, version) = product(model.options.profile);
+    let (server, version) = model.profile(id).product();
     out.map(7);
     for (field, value) in [("server", server), ("version", version)] {
         out.bulk(field);
@@ -159,7 +161,7 @@ fn describe(model: &Model, id: ClientId, resp3: bool, out: &mut Out) {
         out.bulk(value);
     }
     out.bulk("modules");
-    if model.options.profile == Profile::Redis7 {
+    if model.profile(id) <= Profile::Redis7 {
         return out.array(0);
     }
     out.array(1);
@@ -175,20 +177,24 @@ fn describe(model: &Model, id: ClientId, resp3: bool, out: &mut Out) {
     out.array(0);
 }
 
-fn product(profile: Profile) -> (&'static str, &'static str) {
-    match profile {
-        Profile::Redis7 => ("redis", "7.0.15"),
-        Profile::Valkey9 => ("valkey", "9.1.2"),
-    }
-}
-
 /// The sub-commands each profile has: name, number of words (negative: at least).
 fn client_subs(profile: Profile) -> &'static [(&'static str, i32)] {
     match profile {
-        Profile::Redis7 => &[("id", 2), ("getname", 2), ("setname", 3), ("no-evict", 3)],
-        Profile::Valkey9 => {
-            &[("id", 2), ("getname", 2), ("setname", 3), ("no-evict", 3), ("setinfo", 4), ("no-touch", 3), ("capa", -3)]
+        Profile::Redis62 => &[("id", 2), ("getname", 2), ("setname", 3), ("reply", 3)],
+        Profile::Redis7 => &[("id", 2), ("getname", 2), ("setname", 3), ("reply", 3), ("no-evict", 3)],
+        Profile::Redis8 | Profile::Redis84 => {
+            &[("id", 2), ("getname", 2), ("setname", 3), ("reply", 3), ("no-evict", 3), ("setinfo", 4), ("no-touch", 3)]
         }
+        Profile::Valkey8 | Profile::Valkey9 => &[
+            ("id", 2),
+            ("getname", 2),
+            ("setname", 3),
+            ("reply", 3),
+            ("no-evict", 3),
+            ("setinfo", 4),
+            ("no-touch", 3),
+            ("capa", -3),
+        ],
     }
 }
 
@@ -227,9 +233,23 @@ pub(super) fn client(model: &mut Model, id: ClientId, words: &Words, out: &mut O
             _ => out.error([b"ERR Unrecognized option '".as_slice(), &words[2], b"'"].concat()),
         },
         b"capa" => out.ok(),
+        b"reply" => match words[2].to_ascii_lowercase().as_slice() {
+            b"on" => {
+                model.client(id).replies = Replies::On;
+                out.ok();
+            }
+            b"off" => model.client(id).replies = Replies::Off,
+            b"skip" => {
+                let client = model.client(id);
+                if client.replies != Replies::Off {
+                    client.replies = Replies::SkipNext;
+                }
+            }
+            _ => out.error(SYNTAX),
+        },
         // no-evict and no-touch: what they change does not show here
         _ if matches!(words[2].to_ascii_lowercase().as_slice(), b"on" | b"off") => out.ok(),
-        _ => out.error("ERR syntax error"),
+        _ => out.error(SYNTAX),
     }
 }
 
@@ -271,8 +291,8 @@ fn entry(command: &Command, out: &mut Out) {
 
 pub(super) fn info(model: &mut Model, id: ClientId, _words: &Words, out: &mut Out) {
     let node = &model.nodes[model.node_of(id)];
-    let keys = model.nodes[model.store_of(model.node_of(id))].store.len();
-    let (server, version) = product(model.options.profile);
+    let keys = model.nodes[model.node_of(id)].store.len();
+    let (server, version) = model.profile(id).product();
     let mut text = String::from("# Server\r\n");
     if server == "valkey" {
         text.push_str("redis_version:7.2.4\r\nserver_name:valkey\r\n");

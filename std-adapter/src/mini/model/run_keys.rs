@@ -1,9 +1,12 @@
 //! Commands on keys of any type and on the whole key space.
 
+use super::client::WaitFor;
 use super::client::Words;
+use super::replication::Effect;
 use super::reply::Out;
 use super::run_strings::{NOT_INTEGER, SYNTAX, number};
-use super::{ClientId, Model, Profile};
+use super::{ClientId, Model};
+use std::time::Duration;
 
 pub(super) fn del(model: &mut Model, id: ClientId, words: &Words, out: &mut Out) {
     out.count(words[1..].iter().filter(|key| model.delete(id, key)).count());
@@ -15,12 +18,11 @@ pub(super) fn exists(model: &mut Model, id: ClientId, words: &Words, out: &mut O
 }
 
 pub(super) fn type_of(model: &mut Model, id: ClientId, words: &Words, out: &mut Out) {
-    out.simple(model.value(id, &words[1]).map_or("none", |value| value.type_name()));
+    out.simple(model.value(id, &words[1]).map_or("none", super::store::Object::type_name));
 }
 
 pub(super) fn dbsize(model: &mut Model, id: ClientId, _words: &Words, out: &mut Out) {
-    let node = model.store_of(model.node_of(id));
-    out.count(model.nodes[node].store.len());
+    out.count(model.nodes[model.node_of(id)].store.len());
 }
 
 pub(super) fn flushall(model: &mut Model, id: ClientId, words: &Words, out: &mut Out) {
@@ -29,22 +31,14 @@ pub(super) fn flushall(model: &mut Model, id: ClientId, words: &Words, out: &mut
         return out.error(SYNTAX);
     }
     let node = model.node_of(id);
-    let watched: Vec<Vec<u8>> =
-        model.clients.values().filter(|c| c.node == node).flat_map(|c| c.watched.iter().cloned()).collect();
-    for key in watched {
-        if model.nodes[node].store.contains(&key) {
-            model.touched(node, &key);
-        }
-    }
-    model.nodes[node].store.clear();
+    model.change(node, Effect::Clear);
     out.ok();
 }
 
-/// Replicas hold everything at every moment, so nothing is waited for.
 pub(super) fn wait(model: &mut Model, id: ClientId, words: &Words, out: &mut Out) {
     let node = model.node_of(id);
     if model.nodes[node].primary.is_some() {
-        let since = if model.options.profile == Profile::Redis7 { "since Redis 4.0 " } else { "" };
+        let since = if !model.profile(id).is_valkey() { "since Redis 4.0 " } else { "" };
         return out.error(format!(
             "ERR WAIT cannot be used with replica instances. Please also note that {since}if a replica is configured to be \
              writable (which is not the default) writes to replicas are just local and are not propagated."
@@ -54,6 +48,15 @@ pub(super) fn wait(model: &mut Model, id: ClientId, words: &Words, out: &mut Out
         (None, _) => out.error(NOT_INTEGER),
         (_, None) => out.error("ERR timeout is not an integer or out of range"),
         (_, Some(n)) if n < 0 => out.error("ERR timeout is negative"),
-        _ => out.count(model.nodes.iter().filter(|n| n.primary == Some(node)).count()),
+        (Some(wanted), Some(limit)) => {
+            let offset = model.client(id).wrote_at;
+            let have = model.acknowledged(node, offset);
+            let wanted = usize::try_from(wanted).unwrap_or(0);
+            if have >= wanted || model.may_not_block(id) {
+                return out.count(have);
+            }
+            let limit = (limit > 0).then(|| Duration::from_millis(limit.unsigned_abs()));
+            model.block(id, words, Vec::new(), WaitFor::Replicas(wanted), limit);
+        }
     }
 }

@@ -43,7 +43,7 @@ fn push(model: &mut Model, id: ClientId, words: &Words, out: &mut Out, add: fn(&
         add(&mut list, item.clone());
     }
     out.count(list.len());
-    model.put(id, &words[1], Object::List(list));
+    model.alter(id, &words[1], Object::List(list));
 }
 
 /// `LPOP key [count]`
@@ -74,7 +74,7 @@ pub(super) fn lpop(model: &mut Model, id: ClientId, words: &Words, out: &mut Out
     } else if list.is_empty() {
         model.delete(id, &words[1]);
     } else {
-        model.put(id, &words[1], Object::List(list));
+        model.alter(id, &words[1], Object::List(list));
     }
 }
 
@@ -114,7 +114,7 @@ pub(super) fn hset(model: &mut Model, id: ClientId, words: &Words, out: &mut Out
         hash.insert(pair[0].clone(), pair[1].clone());
     }
     out.count(hash.len() - before);
-    model.put(id, &words[1], Object::Hash(hash));
+    model.alter(id, &words[1], Object::Hash(hash));
 }
 
 pub(super) fn hget(model: &mut Model, id: ClientId, words: &Words, out: &mut Out) {

@@ -4,7 +4,7 @@ use super::client::{Client, Words};
 use super::glob;
 use super::reply::Out;
 use super::store::slot_of;
-use super::{ClientId, Model, Profile};
+use super::{ClientId, Model};
 use std::collections::BTreeSet;
 
 /// A kind of subscription: its words on the wire and its place in the client.
@@ -103,7 +103,7 @@ pub(super) fn publish(model: &mut Model, id: ClientId, words: &Words, out: &mut 
 /// Goes to subscribers of the shard's nodes; the reply counts those of the asked node.
 pub(super) fn spublish(model: &mut Model, id: ClientId, words: &Words, out: &mut Out) {
     let node = model.node_of(id);
-    let shard = model.store_of(node);
+    let shard = model.shard_head(node);
     let (channel, message) = (&words[1], &words[2]);
     let mut receivers = 0;
     let targets: Vec<(u64, usize)> = model
@@ -113,7 +113,7 @@ pub(super) fn spublish(model: &mut Model, id: ClientId, words: &Words, out: &mut
         .map(|(target, client)| (*target, client.node))
         .collect();
     for (target, at) in targets {
-        if model.store_of(at) == shard {
+        if model.shard_head(at) == shard {
             receivers += usize::from(at == node);
             model.deliver(target, id, &[b"smessage", channel, message]);
         }
@@ -125,7 +125,7 @@ impl Model {
     /// Puts a push of bulks into a client's output. On the connection whose command caused it, newer servers write it behind
     /// the command's reply, Redis 7.0 in front.
     fn deliver(&mut self, target: u64, cause: ClientId, parts: &[&[u8]]) {
-        let late = target == cause.0 && self.options.profile == Profile::Valkey9;
+        let late = target == cause.0 && self.profile(cause).pushes_behind();
         let Some(client) = self.clients.get_mut(&target) else { return };
         let mut push = Out::new(client.resp3);
         push.push(parts.len());

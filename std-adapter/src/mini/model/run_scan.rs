@@ -4,7 +4,7 @@ use super::client::Words;
 use super::glob;
 use super::reply::Out;
 use super::run_strings::{NOT_INTEGER, SYNTAX, number};
-use super::{ClientId, Model, Profile};
+use super::{ClientId, Model};
 
 const TYPES: [&[u8]; 7] = [b"string", b"list", b"hash", b"set", b"zset", b"stream", b"none"];
 
@@ -24,7 +24,7 @@ pub(super) fn scan(model: &mut Model, id: ClientId, words: &Words, out: &mut Out
             b"MATCH" => pattern = Some(value),
             b"TYPE" => {
                 let known = TYPES.contains(&value.to_ascii_lowercase().as_slice());
-                if model.options.profile == Profile::Valkey9 && !known {
+                if model.profile(id).is_valkey() && !known {
                     return out.error([b"ERR unknown type name '".as_slice(), value, b"'"].concat());
                 }
                 kind = Some(value);
@@ -32,15 +32,17 @@ pub(super) fn scan(model: &mut Model, id: ClientId, words: &Words, out: &mut Out
             _ => return out.error(SYNTAX),
         }
     }
-    let store = &model.nodes[model.store_of(model.node_of(id))].store;
-    let only = pattern.filter(|_| model.options.profile.slot_cursors()).and_then(|p| glob::only_slot(p));
+    let now = model.now;
+    let store = &model.nodes[model.node_of(id)].store;
+    let only = pattern.filter(|_| model.profile(id).slot_cursors()).and_then(|p| glob::only_slot(p));
     let (mut found, mut looked_at, mut cursor) = (Vec::new(), 0, cursor);
     // Buckets can be empty: a bounded number of them is looked at, as in real servers.
     for _ in 0..count.saturating_mul(10) {
-        cursor = store.scan(cursor, only, &mut |key, value| {
+        cursor = store.scan(cursor, only, &mut |key, entry| {
             looked_at += 1;
-            let fits = pattern.is_none_or(|pattern| glob::matches(pattern, key))
-                && kind.is_none_or(|kind| kind.eq_ignore_ascii_case(value.type_name().as_bytes()));
+            let fits = entry.expires.is_none_or(|at| at > now)
+                && pattern.is_none_or(|pattern| glob::matches(pattern, key))
+                && kind.is_none_or(|kind| kind.eq_ignore_ascii_case(entry.object.type_name().as_bytes()));
             if fits {
                 found.push(key.to_vec());
             }
@@ -66,7 +68,7 @@ fn cursor(text: &[u8]) -> Option<u64> {
 }
 
 pub(super) fn keys(model: &mut Model, id: ClientId, words: &Words, out: &mut Out) {
-    let store = &model.nodes[model.store_of(model.node_of(id))].store;
+    let store = &model.nodes[model.node_of(id)].store;
     let found: Vec<&[u8]> = store.keys().filter(|key| glob::matches(&words[1], key)).collect();
     out.array(found.len());
     for key in found {

@@ -1,8 +1,9 @@
 //! Commands on strings.
 
 use super::client::Words;
+use super::replication::Effect;
 use super::reply::Out;
-use super::store::Object;
+use super::store::{Entry, Object};
 use super::{ClientId, Model};
 
 pub(super) const WRONG_TYPE: &str = "WRONGTYPE Operation against a key holding the wrong kind of value";
@@ -18,7 +19,13 @@ pub(super) fn number(text: &[u8]) -> Option<i64> {
 impl Model {
     /// The value of a key at the connection's node.
     pub(super) fn value(&self, id: ClientId, key: &[u8]) -> Option<&Object> {
-        self.nodes[self.store_of(self.node_of(id))].store.get(key)
+        self.entry(id, key).map(|entry| &entry.object)
+    }
+
+    pub(super) fn entry(&self, id: ClientId, key: &[u8]) -> Option<&Entry> {
+        let entry = self.nodes[self.node_of(id)].store.get(key)?;
+        // A replica that lags keeps what has expired, and hides it.
+        entry.expires.is_none_or(|at| at > self.now).then_some(entry)
     }
 
     /// The string under a key; `Err` for another type.
@@ -30,25 +37,49 @@ impl Model {
         }
     }
 
+    /// A new value that does not expire.
     pub(super) fn put(&mut self, id: ClientId, key: &[u8], value: Object) {
-        let node = self.store_of(self.node_of(id));
-        self.nodes[node].store.insert(key, value);
-        self.touched(node, key);
+        self.put_entry(id, key, value.into());
+    }
+
+    /// A changed value, which expires when the old one did.
+    pub(super) fn alter(&mut self, id: ClientId, key: &[u8], object: Object) {
+        let expires = self.entry(id, key).and_then(|entry| entry.expires);
+        self.put_entry(id, key, Entry { object, expires });
+    }
+
+    pub(super) fn put_entry(&mut self, id: ClientId, key: &[u8], entry: Entry) {
+        self.change(self.node_of(id), Effect::Key(key.to_vec(), Some(entry)));
     }
 
     pub(super) fn delete(&mut self, id: ClientId, key: &[u8]) -> bool {
-        let node = self.store_of(self.node_of(id));
-        let there = self.nodes[node].store.remove(key).is_some();
+        let there = self.entry(id, key).is_some();
         if there {
-            self.touched(node, key);
+            self.change(self.node_of(id), Effect::Key(key.to_vec(), None));
         }
         there
     }
 
     /// Marks the transactions that watch the key.
     pub(super) fn touched(&mut self, node: usize, key: &[u8]) {
-        for client in self.clients.values_mut().filter(|client| client.node == node) {
-            if client.watched.contains(key) {
+        let clients = &mut self.clients;
+        self.watching.retain(|id| {
+            let Some(client) = clients.get_mut(id).filter(|client| !client.watched.is_empty()) else { return false };
+            if client.node == node && client.watched.contains(key) {
+                client.touched = true;
+            }
+            true
+        });
+    }
+
+    /// Marks the transactions that watch any key the node has.
+    pub(super) fn touch_all(&mut self, node: usize) {
+        let store = &self.nodes[node].store;
+        for id in &self.watching {
+            if let Some(client) = self.clients.get_mut(id)
+                && client.node == node
+                && client.watched.iter().any(|key| store.contains(key))
+            {
                 client.touched = true;
             }
         }
@@ -162,7 +193,7 @@ fn add(model: &mut Model, id: ClientId, key: &[u8], by: i64, out: &mut Out) {
     };
     match old.checked_add(by) {
         Some(sum) => {
-            model.put(id, key, Object::Text(sum.to_string().into_bytes()));
+            model.alter(id, key, Object::Text(sum.to_string().into_bytes()));
             out.int(sum);
         }
         None => out.error("ERR increment or decrement would overflow"),
@@ -175,7 +206,7 @@ pub(super) fn append(model: &mut Model, id: ClientId, words: &Words, out: &mut O
         Ok(old) => {
             let new = [old.unwrap_or_default(), &words[2]].concat();
             out.count(new.len());
-            model.put(id, &words[1], Object::Text(new));
+            model.alter(id, &words[1], Object::Text(new));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::client::{Transaction, Words};
 use super::commands;
+use super::ledger::Inside;
 use super::reply::Out;
 use super::{ClientId, Model};
 
@@ -26,10 +27,16 @@ pub(super) fn exec(model: &mut Model, id: ClientId, _words: &Words, out: &mut Ou
         return out.null_array();
     }
     out.array(transaction.queued.len());
-    for words in &transaction.queued {
+    let exec = model.client(id).number;
+    for (number, words) in &transaction.queued {
         // Only known commands were queued.
         if let Some(command) = commands::find(&words[0]) {
+            let (before, start) = (model.changes, out.bytes.len());
+            model.client(id).in_exec = true;
             (command.run)(model, id, words, out);
+            model.client(id).in_exec = false;
+            let failed = out.bytes.get(start) == Some(&b'-');
+            model.note_execution(id, *number, Inside::Transaction(exec), words, before, failed);
         }
     }
 }
@@ -48,6 +55,7 @@ pub(super) fn watch(model: &mut Model, id: ClientId, words: &Words, out: &mut Ou
     }
     let keys = words[1..].iter().cloned();
     model.client(id).watched.extend(keys);
+    model.watching.insert(id.0);
     out.ok();
 }
 

@@ -2,7 +2,8 @@
 
 use super::table::Table;
 use slotwise::slot::Slot;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 /// Bits of a SCAN cursor that name the slot (Redis from 7.4, Valkey from 8.0).
 const SLOT_BITS: u32 = 14;
@@ -25,11 +26,26 @@ impl Object {
     }
 }
 
+/// A value, and when it ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) object: Object,
+    pub(super) expires: Option<Duration>,
+}
+
+impl From<Object> for Entry {
+    fn from(object: Object) -> Self {
+        Entry { object, expires: None }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Store {
-    slots: BTreeMap<u16, Table<Object>>,
+    slots: BTreeMap<u16, Table<Entry>>,
     // Names of all keys, where the cursor is node-wide.
     names: Option<Table<()>>,
+    // Keys that expire, soonest first.
+    expiries: BTreeSet<(Duration, Vec<u8>)>,
     count: usize,
     seed: u64,
 }
@@ -41,14 +57,20 @@ pub(super) fn slot_of(key: &[u8]) -> u16 {
 
 impl Store {
     pub(super) fn new(seed: u64, slot_cursors: bool) -> Self {
-        Store { slots: BTreeMap::new(), names: (!slot_cursors).then(|| Table::new(seed)), count: 0, seed }
+        Store {
+            slots: BTreeMap::new(),
+            names: (!slot_cursors).then(|| Table::new(seed)),
+            expiries: BTreeSet::new(),
+            count: 0,
+            seed,
+        }
     }
 
     pub(super) fn len(&self) -> usize {
         self.count
     }
 
-    pub(super) fn get(&self, key: &[u8]) -> Option<&Object> {
+    pub(super) fn get(&self, key: &[u8]) -> Option<&Entry> {
         self.slots.get(&slot_of(key))?.get(key)
     }
 
@@ -56,17 +78,24 @@ impl Store {
         self.get(key).is_some()
     }
 
-    pub(super) fn insert(&mut self, key: &[u8], value: Object) {
+    pub(super) fn insert(&mut self, key: &[u8], entry: Entry) {
+        let expires = entry.expires;
         let table = self.slots.entry(slot_of(key)).or_insert_with(|| Table::new(self.seed));
         let before = table.len();
-        table.insert(key, value);
+        let old = table.insert(key, entry);
         self.count += table.len() - before;
+        if let Some(at) = old.and_then(|old| old.expires) {
+            self.expiries.remove(&(at, key.to_vec()));
+        }
+        if let Some(at) = expires {
+            self.expiries.insert((at, key.to_vec()));
+        }
         if let Some(names) = &mut self.names {
             names.insert(key, ());
         }
     }
 
-    pub(super) fn remove(&mut self, key: &[u8]) -> Option<Object> {
+    pub(super) fn remove(&mut self, key: &[u8]) -> Option<Entry> {
         let slot = slot_of(key);
         let table = self.slots.get_mut(&slot)?;
         let value = table.remove(key)?;
@@ -76,6 +105,9 @@ impl Store {
         }
         if let Some(names) = &mut self.names {
             names.remove(key);
+        }
+        if let Some(at) = value.expires {
+            self.expiries.remove(&(at, key.to_vec()));
         }
         Some(value)
     }
@@ -97,22 +129,43 @@ impl Store {
         self.slots.values().flat_map(|table| table.iter().map(|(key, _)| key))
     }
 
-    /// The same keys in a process with another hash seed: what a replica that takes over has.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&[u8], &Entry)> {
+        self.slots.values().flat_map(Table::iter)
+    }
+
+    /// A key that has expired.
+    pub(super) fn expired(&self, now: Duration) -> Option<Vec<u8>> {
+        self.expiries.first().filter(|(at, _)| *at <= now).map(|(_, key)| key.clone())
+    }
+
+    /// When the next key expires.
+    pub(super) fn next_expiry(&self) -> Option<Duration> {
+        self.expiries.first().map(|(at, _)| *at)
+    }
+
+    /// The same keys in a process with another hash seed.
     pub(super) fn reseed(&mut self, seed: u64) {
-        let old = std::mem::replace(self, Store::new(seed, self.names.is_none()));
-        for table in old.slots.values() {
-            for (key, value) in table.iter() {
-                self.insert(key, value.clone());
-            }
+        self.rebuild(seed, self.names.is_none());
+    }
+
+    /// The same keys with the other kind of cursors.
+    pub(super) fn set_slot_cursors(&mut self, slot_cursors: bool) {
+        self.rebuild(self.seed, slot_cursors);
+    }
+
+    fn rebuild(&mut self, seed: u64, slot_cursors: bool) {
+        let old = std::mem::replace(self, Store::new(seed, slot_cursors));
+        for (key, entry) in old.entries() {
+            self.insert(key, entry.clone());
         }
     }
 
     /// One step of SCAN: hands out a bucket, gives the next cursor. With `only`, nothing but that slot is visited.
-    pub(super) fn scan(&self, cursor: u64, only: Option<u16>, each: &mut dyn FnMut(&[u8], &Object)) -> u64 {
+    pub(super) fn scan(&self, cursor: u64, only: Option<u16>, each: &mut dyn FnMut(&[u8], &Entry)) -> u64 {
         if let Some(names) = &self.names {
             return names.scan(cursor, |key, ()| {
-                if let Some(object) = self.get(key) {
-                    each(key, object);
+                if let Some(entry) = self.get(key) {
+                    each(key, entry);
                 }
             });
         }

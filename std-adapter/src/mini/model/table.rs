@@ -41,10 +41,10 @@ impl<V> Table<V> {
         self.buckets[bucket].iter_mut().find(|(k, _)| k == key).map(|(_, v)| v)
     }
 
-    pub(super) fn insert(&mut self, key: &[u8], value: V) {
+    /// The value that was there before.
+    pub(super) fn insert(&mut self, key: &[u8], value: V) -> Option<V> {
         if let Some(old) = self.get_mut(key) {
-            *old = value;
-            return;
+            return Some(std::mem::replace(old, value));
         }
         if self.used == self.buckets.len() {
             self.resize(self.buckets.len() * 2);
@@ -52,6 +52,7 @@ impl<V> Table<V> {
         let bucket = self.bucket(key);
         self.buckets[bucket].push((key.to_vec(), value));
         self.used += 1;
+        None
     }
 
     pub(super) fn remove(&mut self, key: &[u8]) -> Option<V> {

@@ -4,7 +4,7 @@
 use super::*;
 use std::collections::BTreeSet;
 
-fn model(profile: Profile, primaries: usize, replicas: usize) -> Model {
+pub(super) fn model(profile: Profile, primaries: usize, replicas: usize) -> Model {
     let mut model = Model::new(ModelOptions { profile, primaries, replicas, ..ModelOptions::default() });
     for node in 0..model.node_count() {
         model.set_address(node, "127.0.0.1", 9000 + u16::try_from(node).unwrap());
@@ -12,7 +12,7 @@ fn model(profile: Profile, primaries: usize, replicas: usize) -> Model {
     model
 }
 
-fn ask(model: &mut Model, client: ClientId, line: &str) -> String {
+pub(super) fn ask(model: &mut Model, client: ClientId, line: &str) -> String {
     let words: Vec<Vec<u8>> = line.split(' ').map(|word| word.as_bytes().to_vec()).collect();
     model.request(client, &words);
     String::from_utf8(model.take_output(client)).unwrap()
