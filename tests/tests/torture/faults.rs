@@ -6,6 +6,9 @@ use slotwise_tests::real::{Admin, AdminError, Cluster};
 
 use crate::load::{Millis, millis};
 
+/// How many slots are migrated: the first of a shard.
+pub(crate) const MIGRATED: u16 = 500;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum What {
     /// SIGKILL, a failover by itself, a restart as a replica.
@@ -80,7 +83,7 @@ fn inflict(cluster: &mut Cluster, admin: &Admin, what: What, shard: usize) -> Re
             let to = (shard + 1) % 3;
             shards[to] = true;
             let (source, target) = (primary()?, admin.primary_of(to).ok_or_else(|| AdminError("no target".into()))?);
-            let slots: Vec<u16> = (0..500).map(|n| (shard * 5_462 + n) as u16).collect();
+            let slots: Vec<u16> = (0..MIGRATED).map(|n| shard as u16 * 5_462 + n).collect();
             for (from, to) in [(source, target), (target, source)] {
                 for slot in &slots {
                     admin.begin_move(*slot, from, to)?;
