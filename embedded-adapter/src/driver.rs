@@ -162,6 +162,12 @@ impl<'m, S: Storage> Driver<'m, S> {
         self.cluster
     }
 
+    /// The time of the last turn, for calls that want one between turns.
+    #[must_use]
+    pub const fn now(&self) -> Instant {
+        self.now
+    }
+
     /// Steps done so far that did something.
     #[must_use]
     pub const fn steps(&self) -> u64 {

@@ -9,7 +9,7 @@ use slotwise::command::{self, CommandSpec};
 use slotwise::ids::{CommandId, ConnId, NodeId};
 use slotwise::pipeline::Failure;
 use slotwise::resp::{Token, encode};
-use slotwise::time::Instant;
+use slotwise::time::{Duration, Instant};
 use slotwise_embedded::{At, Dial, Moved, Reply, Transport, Work, copy_command};
 use slotwise_std::mini::model::{ClientId, Model, ModelOptions};
 
@@ -203,6 +203,8 @@ pub(crate) struct App {
     pub(crate) ends: BTreeMap<u64, End>,
     streams: BTreeMap<u64, String>,
     pub(crate) streamed: bool,
+    /// The time-out of the commands that are submitted, if not the engine's own.
+    pub(crate) patience: Option<Duration>,
     pub(crate) closed: Vec<CloseReason>,
     pub(crate) maps: u32,
 }
@@ -235,7 +237,8 @@ impl Work for App {
         let words = self.commands.get(self.next)?;
         let len = u32::try_from(encode::encoded_len(words.as_slice()).unwrap()).unwrap();
         let spec = command::analyse(&command::FULL, words.as_slice()).unwrap().spec(len).unwrap();
-        Some(spec.with_tag(self.next as u64).with_streamed(self.streamed))
+        let spec = spec.with_tag(self.next as u64).with_streamed(self.streamed);
+        Some(self.patience.map_or(spec, |patience| spec.with_timeout(patience)))
     }
 
     fn submitted(&mut self, tag: u64, result: Result<CommandId, SubmitError>) {
