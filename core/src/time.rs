@@ -157,6 +157,73 @@ impl Sub<Duration> for Instant {
     }
 }
 
+/// A point in time as tables keep it: in ticks of 1,024 microseconds, in 32 bits, so good for 25 days around a known
+/// instant. 0 stands for "never".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp(u32);
+
+impl Stamp {
+    /// No point in time.
+    pub(crate) const NEVER: Self = Self(0);
+    /// The longest time between a stamp and the instants it is compared with: about 24 days.
+    pub(crate) const REACH: Duration = Duration::from_secs(24 * 86_400);
+
+    /// The first tick that is not before the instant.
+    pub(crate) const fn at(instant: Instant) -> Self {
+        Self::of((instant.as_micros().saturating_add(1_023) >> 10) as u32)
+    }
+
+    /// The last tick that is not after the instant.
+    pub(crate) const fn before(instant: Instant) -> Self {
+        Self::of((instant.as_micros() >> 10) as u32)
+    }
+
+    const fn of(ticks: u32) -> Self {
+        Self(if ticks == 0 { 1 } else { ticks })
+    }
+
+    /// As a number, to keep it where other numbers are.
+    pub(crate) const fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// From [`Stamp::bits`].
+    pub(crate) const fn from_bits(bits: u32) -> Self {
+        Self(bits)
+    }
+
+    /// Whether this is a point in time.
+    pub(crate) const fn is_some(self) -> bool {
+        self.0 != 0
+    }
+
+    /// Whether it has come by `now`; never comes never.
+    pub(crate) const fn is_due(self, now: Instant) -> bool {
+        self.is_some() && self.ahead(now) <= 0
+    }
+
+    /// How many ticks it lies ahead of `now`.
+    const fn ahead(self, now: Instant) -> i32 {
+        self.0.wrapping_sub((now.as_micros() >> 10) as u32) as i32
+    }
+
+    /// The instant of the tick, which is within 24 days of `now`.
+    pub(crate) const fn near(self, now: Instant) -> Option<Instant> {
+        if !self.is_some() {
+            return None;
+        }
+        let ticks = (now.as_micros() >> 10).saturating_add_signed(self.ahead(now) as i64);
+        Some(Instant::from_micros(ticks << 10))
+    }
+
+    /// The time from the tick to `now`, zero if it lies ahead (or never was).
+    pub(crate) const fn age(self, now: Instant) -> Duration {
+        let ahead = self.ahead(now);
+        let ticks = if ahead < 0 && self.is_some() { ahead.unsigned_abs() } else { 0 };
+        Duration::from_micros((ticks as u64) << 10)
+    }
+}
+
 /// The earlier of two optional instants, where `None` means never.
 #[must_use]
 pub(crate) fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
@@ -179,6 +246,26 @@ mod tests {
         assert_eq!(Instant::EPOCH.as_micros(), 0);
         assert_eq!(size_of::<Option<Instant>>(), size_of::<Instant>());
         assert_eq!(std::format!("{:?}", Duration::from_micros(7)), "Duration(7)");
+    }
+
+    #[test]
+    fn stamps_are_near() {
+        for base in [0, 1, 1_023, 1_024, u64::from(u32::MAX) << 10, (1 << 50) + 77, (1 << 62) + 12_345] {
+            let now = Instant::from_micros(base);
+            for ahead in [0, 1, 1_024, 5_000_000, Stamp::REACH.as_micros()] {
+                let then = Instant::from_micros(base + ahead);
+                let stamp = Stamp::at(then);
+                let read = stamp.near(now).unwrap();
+                // Near the epoch the first tick stands for the zeroth, which means "never".
+                assert!(read >= then && read.since(then).as_micros() <= 2_048, "{base} {ahead}");
+                assert!(stamp.is_due(read) && (ahead < 4_096 || !stamp.is_due(now)));
+                assert_eq!(stamp.near(then), Some(read), "seen from both sides");
+                assert!(Stamp::before(now).age(then).as_micros().abs_diff(ahead) <= 2_048);
+            }
+        }
+        assert!(!Stamp::NEVER.is_due(Instant::from_micros(u64::MAX)));
+        assert_eq!(Stamp::NEVER.near(Instant::EPOCH), None);
+        assert_eq!(Stamp::at(Instant::from_micros(1 << 40)).age(Instant::EPOCH), Duration::ZERO);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::cluster::event::CloseReason;
 use crate::cluster::hold::Hold;
 use crate::cluster::storage::Tables;
 use crate::ids::{CommandId, ConnId, NodeId};
-use crate::pipeline::{Entry, Failure, Kind, List, NONE, Outcome, Place, Reason, SlabHead};
+use crate::pipeline::{Aim, Entry, Flag, Kind, List, NONE, Outcome, Place, Reason, SlabHead};
 use crate::rand::Rand;
 use crate::time::{Instant, earlier};
 use crate::topology::{Freshness, Map, MapHead, MapMut, NodeIndex, Reader, Refresh, Rejection, ReplyKind};
@@ -25,7 +25,7 @@ pub(crate) struct State {
     pub(crate) parked: List,
     /// Waiting for older commands of their slot, in submission order.
     pub(crate) held: List,
-    /// Commands with an event to poll, singly linked through `event_next`.
+    /// Commands with an event to poll, singly linked through [`Entry::event_next`].
     pub(crate) event_head: u32,
     pub(crate) event_tail: u32,
     /// Connections with an event to poll.
@@ -65,7 +65,6 @@ pub(crate) struct State {
     pub(crate) map_event: bool,
     pub(crate) refresh_event: bool,
     pub(crate) shutting_down: bool,
-    scrap: ConnEntry,
 }
 
 impl State {
@@ -104,7 +103,6 @@ impl State {
             map_event: false,
             refresh_event: false,
             shutting_down: false,
-            scrap: ConnEntry::EMPTY,
         }
     }
 }
@@ -113,6 +111,8 @@ impl State {
 pub(crate) struct Engine<'a> {
     pub(crate) s: &'a mut State,
     pub(crate) t: Tables<'a>,
+    /// What an index outside of its table gives, so that no access can panic. Never there in a sound engine.
+    pub(crate) scrap: (Option<Entry>, Option<ConnEntry>),
 }
 
 impl Engine<'_> {
@@ -135,7 +135,11 @@ impl Engine<'_> {
     }
 
     pub(crate) fn entry(&mut self, index: u32) -> &mut Entry {
-        self.s.slab.at(self.t.commands, index)
+        debug_assert!((index as usize) < self.t.commands.len(), "index outside of the slab");
+        match self.t.commands.get_mut(index as usize) {
+            Some(entry) => entry,
+            None => self.scrap.0.insert(Entry::EMPTY),
+        }
     }
 
     /// A copy of an entry, for reading while the engine changes.
@@ -145,7 +149,10 @@ impl Engine<'_> {
 
     pub(crate) fn conn(&mut self, index: u32) -> &mut ConnEntry {
         debug_assert!((index as usize) < self.t.conns.len(), "index outside of the connection table");
-        self.t.conns.get_mut(index as usize).unwrap_or(&mut self.s.scrap)
+        match self.t.conns.get_mut(index as usize) {
+            Some(entry) => entry,
+            None => self.scrap.1.insert(ConnEntry::EMPTY),
+        }
     }
 
     /// The index of a live connection; ids of an earlier use give `None`.
@@ -156,7 +163,7 @@ impl Engine<'_> {
     }
 
     pub(crate) fn command_id(&self, index: u32) -> CommandId {
-        CommandId::new(index, self.peek(index).generation)
+        CommandId::new(index, self.t.commands.get(index as usize).map_or(0, Entry::generation))
     }
 
     /// The node's place in the map that serves.
@@ -164,6 +171,12 @@ impl Engine<'_> {
         let map = self.map();
         let right = |at: &NodeIndex| map.node(*at).is_some_and(|node| node.id() == *id);
         hint.filter(right).or_else(|| map.find(id))
+    }
+
+    /// The place in the map of the node behind a connection.
+    pub(crate) fn node_at(&self, conn: u32) -> Option<NodeIndex> {
+        let entry = self.t.conns.get(conn as usize)?;
+        self.find_node(&entry.node?, entry.hint)
     }
 
     pub(crate) fn count(&self) -> u32 {
@@ -189,12 +202,12 @@ impl Engine<'_> {
 
     /// Queues the event of a command that is on no list, or is a tombstone in a FIFO.
     pub(crate) fn queue_event(&mut self, index: u32) {
-        self.entry(index).event_next = NONE;
+        self.entry(index).set_event_next(NONE);
         let tail = self.s.event_tail;
         if tail == NONE {
             self.s.event_head = index;
         } else {
-            self.entry(tail).event_next = index;
+            self.entry(tail).set_event_next(index);
         }
         self.s.event_tail = index;
     }
@@ -205,25 +218,25 @@ impl Engine<'_> {
     /// what is known of it.
     pub(crate) fn fail(&mut self, index: u32, reason: Reason) {
         let entry = self.entry(index);
-        debug_assert!(entry.kind == Kind::User);
-        let outcome = if entry.maybe {
+        debug_assert!(entry.kind() == Kind::User);
+        let outcome = if entry.has(Flag::MAYBE) {
             Outcome::MaybeExecuted
-        } else if entry.hops > 0 || entry.attempts > 0 {
+        } else if entry.hops > 0 || entry.attempts() > 0 {
             Outcome::Rejected
         } else {
             Outcome::NotSent
         };
-        let id = match entry.spec.target {
-            crate::command::Target::Node(node) => Some(node),
+        let node = match entry.aim() {
+            Aim::Node(node) => node,
             _ => None,
         };
-        self.fail_at(index, Failure { outcome, reason, node: id });
+        self.fail_at(index, outcome, reason, node);
     }
 
-    pub(crate) fn fail_at(&mut self, index: u32, failure: Failure) {
+    pub(crate) fn fail_at(&mut self, index: u32, outcome: Outcome, reason: Reason, node: Option<NodeIndex>) {
         let entry = self.entry(index);
-        entry.place = Place::Done;
-        entry.failure = Some(failure);
+        entry.set_place(Place::Done);
+        entry.set_failure(outcome, reason, node);
         self.queue_event(index);
     }
 

@@ -6,7 +6,7 @@ use crate::cluster::engine::Engine;
 use crate::cluster::event::{CloseReason, ConnectionError, Output, Progress};
 use crate::connection::Progress as HandshakeProgress;
 use crate::limits::Limits;
-use crate::pipeline::{Entry, Kind, Outcome, Reason};
+use crate::pipeline::{Entry, Flag, Ix, Kind, Outcome, Reason};
 use crate::resp::{Frame, FrameState, RespError, Status, Token, TokenReader, TokenState};
 use crate::time::Instant;
 use crate::topology;
@@ -79,7 +79,7 @@ impl Engine<'_> {
         let list = entry.in_flight;
         let mut next = list.front();
         while let Some(index) = next {
-            if matches!(self.peek(index).kind, Kind::User | Kind::Tombstone) {
+            if matches!(self.peek(index).kind(), Kind::User | Kind::Tombstone) {
                 return;
             }
             next = list.after(self.t.commands, index);
@@ -105,7 +105,7 @@ impl Engine<'_> {
         } else {
             let Some(head) = entry.in_flight.front() else { return Err(ConnectionError::UnexpectedReply) };
             let flying = self.peek(head);
-            if flying.spec.subscribe && !flying.asking && *first != b'-' {
+            if flying.has(Flag::SUBSCRIBE) && !flying.has(Flag::ASKING) && *first != b'-' {
                 // The answer of the fence behind it: the subscribe itself was answered by pushes.
                 self.confirm(now, conn, head);
                 return Ok(Step::Again);
@@ -158,7 +158,7 @@ impl Engine<'_> {
         }
         // RESP2 answers the fence with an array too, and arrays are read before it is known what they are.
         let head = entry.in_flight.front();
-        let fenced = |flying: Entry| flying.spec.subscribe && !flying.asking && !frame.is_error();
+        let fenced = |flying: Entry| flying.has(Flag::SUBSCRIBE) && !flying.has(Flag::ASKING) && !frame.is_error();
         if let Some(head) = head.filter(|head| fenced(self.peek(*head))) {
             self.confirm(now, conn, head);
         }
@@ -184,7 +184,7 @@ impl Engine<'_> {
             Sink::DiscardPush
         } else {
             match head.map(|head| self.peek(head)) {
-                Some(flying) if flying.kind == Kind::User && !flying.asking => Sink::Stream,
+                Some(flying) if flying.kind() == Kind::User && !flying.has(Flag::ASKING) => Sink::Stream,
                 _ => Sink::Discard,
             }
         };
@@ -325,8 +325,8 @@ impl Engine<'_> {
     /// A subscribe command was carried out: its fence is being answered.
     fn confirm(&mut self, now: Instant, conn: u32, head: u32) {
         self.answered(now, conn);
-        if self.peek(head).kind == Kind::User {
-            self.entry(head).conn = conn;
+        if self.peek(head).kind() == Kind::User {
+            self.entry(head).conn = Ix::new(conn);
             self.queue_event(head);
         } else {
             self.release_entry(head);
@@ -338,9 +338,7 @@ impl Engine<'_> {
         if self.conn_entry_asking(head) {
             return;
         }
-        let entry = self.entry(head);
-        entry.replies_left = entry.replies_left.saturating_sub(1);
-        if entry.replies_left > 0 {
+        if self.entry(head).take_reply() > 0 {
             return;
         }
         self.note_alive(conn, head);
@@ -351,17 +349,18 @@ impl Engine<'_> {
     /// The answer to a probe proves that the connection's subscriptions were alive when it was sent.
     pub(crate) fn note_alive(&mut self, conn: u32, head: u32) {
         let probe = self.peek(head);
-        if let (Kind::Probe, Some(sent)) = (probe.kind, probe.wake)
-            && self.conn(conn).purpose == Purpose::Subscriber
-        {
-            self.conn(conn).alive = sent;
+        if probe.kind() == Kind::Probe && self.conn(conn).purpose == Purpose::Subscriber {
+            self.conn(conn).alive = Instant::from_micros(probe.tag);
             self.raise(conn, Bits::ALIVE);
         }
     }
 
     /// Takes note of ASKING's own reply; says whether this was it.
     pub(crate) fn conn_entry_asking(&mut self, head: u32) -> bool {
-        core::mem::take(&mut self.entry(head).asking)
+        let entry = self.entry(head);
+        let asking = entry.has(Flag::ASKING);
+        entry.set(Flag::ASKING, false);
+        asking
     }
 
     /// One token of a reply that the caller reads as it comes.
@@ -374,11 +373,11 @@ impl Engine<'_> {
     ) -> Result<Step<'rx>, ConnectionError> {
         let Some(head) = self.conn(conn).in_flight.front() else { return Err(ConnectionError::UnexpectedReply) };
         let (id, flying) = (self.command_id(head), self.peek(head));
-        if flying.asking {
-            self.entry(head).asking = !end;
+        if flying.has(Flag::ASKING) {
+            self.entry(head).set(Flag::ASKING, !end);
             return Ok(Step::Again);
         }
-        if flying.kind != Kind::User {
+        if flying.kind() != Kind::User {
             // Cancelled while its reply was being read: the rest is eaten.
             if end {
                 self.discard_done(now, conn);
@@ -387,14 +386,14 @@ impl Engine<'_> {
         }
         if let Token::Error(line) = token
             && end
-            && !flying.started
-            && flying.spec.replies == 1
+            && !flying.has(Flag::STARTED)
+            && flying.replies == 1
             && self.refusal(now, conn, head, line)?
         {
             return Ok(Step::Again);
         }
         if matches!(token, Token::TooDeep) {
-            self.entry(head).started = true;
+            self.entry(head).set(Flag::STARTED, true);
             self.tombstone(head, Outcome::ReplyLost, Reason::ReplyTooDeep);
             if end {
                 self.discard_done(now, conn);
@@ -402,13 +401,9 @@ impl Engine<'_> {
             return Ok(Step::Again);
         }
         let entry = self.entry(head);
-        entry.started = true;
-        let mut last = false;
-        if end {
-            entry.replies_left = entry.replies_left.saturating_sub(1);
-            last = entry.replies_left == 0;
-        }
-        let tag = entry.spec.tag;
+        entry.set(Flag::STARTED, true);
+        let last = end && entry.take_reply() == 0;
+        let tag = entry.tag;
         if last {
             self.answered(now, conn);
             self.free(head);
@@ -424,8 +419,8 @@ fn is_short_error(rx: &[u8]) -> bool {
 
 /// How the reply of the command at the head of the FIFO is read.
 fn head_mode(head: &Entry, informant: bool) -> Mode {
-    match head.kind {
-        Kind::User if head.spec.streamed && head.spec.replies == 1 && !head.asking => Mode::Tokens(Sink::Stream),
+    match head.kind() {
+        Kind::User if head.is_streamed() && !head.has(Flag::ASKING) => Mode::Tokens(Sink::Stream),
         Kind::User | Kind::MyId => Mode::Frame,
         Kind::Refresh if informant => Mode::Tokens(Sink::Topology),
         // Asked again elsewhere meanwhile.

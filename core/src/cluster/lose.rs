@@ -3,13 +3,19 @@
 use crate::cluster::conn::{ConnState, Purpose};
 use crate::cluster::engine::Engine;
 use crate::cluster::event::CloseReason;
+use crate::cluster::transmit::ASKING_LEN;
 use crate::ids::NodeId;
-use crate::pipeline::{Entry, Failure, Kind, List, NONE, Outcome, Place, Reason, may_resend};
+use crate::pipeline::{Entry, Flag, Ix, Kind, List, Outcome, Place, Reason};
 use crate::time::{Duration, Instant};
 use crate::topology::Reason as Why;
 
 /// A connection that lived this long starts its next back-off from the beginning.
 const HEALTHY: Duration = Duration::from_secs(1);
+
+/// Bytes that a command in flight has in its connection's output.
+fn bytes(entry: &Entry) -> u64 {
+    u64::from(entry.len).saturating_add(if entry.has(Flag::ASKED) { ASKING_LEN as u64 } else { 0 })
+}
 
 /// What becomes of a command whose connection ended before its reply.
 enum Fate {
@@ -22,38 +28,46 @@ impl Engine<'_> {
     /// Ends a connection: its in-flight commands end or are sent again, its queue moves on.
     pub(crate) fn lose(&mut self, now: Instant, conn: u32, reason: CloseReason) {
         let entry = self.conn(conn);
-        let (node, written, purpose) = (entry.node, entry.written, entry.purpose);
+        let (known, unsent, purpose) =
+            (entry.node.is_some(), entry.handed.saturating_sub(entry.written), entry.purpose);
         let healthy = entry.is_open() && now.since(entry.ready_since) >= HEALTHY;
         let mut in_flight = core::mem::take(&mut entry.in_flight);
         let mut queue = core::mem::take(&mut entry.queue);
+        let node = self.node_at(conn);
         self.note_closed(conn, reason);
         if self.s.refresh_conn == conn {
             self.refresh_lost(now);
         }
 
         let mut again = List::EMPTY;
+        // All that was handed out and not answered stands in the FIFO, in order, so the bytes from a command on are
+        // those of the commands from it on.
+        let mut rest = self.bytes_of(&in_flight);
         while let Some(index) = in_flight.pop_front(self.t.commands) {
-            self.entry(index).place = Place::Done;
+            self.entry(index).set_place(Place::Done);
             let entry = self.peek(index);
-            match self.fate(&entry, written) {
+            match self.fate(&entry, unsent >= rest) {
                 Fate::Free => self.release_entry(index),
-                Fate::Fail(outcome, reason) => self.fail_at(index, Failure { outcome, reason, node }),
+                Fate::Fail(outcome, reason) => self.fail_at(index, outcome, reason, node),
                 Fate::Resend { counts } => {
                     let entry = self.entry(index);
-                    entry.attempts = entry.attempts.saturating_add(u8::from(counts));
-                    entry.maybe |= counts;
-                    entry.ask = None;
+                    if counts {
+                        entry.count_attempt();
+                        entry.set(Flag::MAYBE, true);
+                    }
+                    entry.set_ask(None);
                     again.push_back(self.t.commands, index);
                 }
             }
+            rest = rest.saturating_sub(bytes(&entry));
         }
         while let Some(index) = queue.pop_front(self.t.commands) {
-            self.entry(index).place = Place::Done;
+            self.entry(index).set_place(Place::Done);
             again.push_back(self.t.commands, index);
         }
 
         self.end_stream(now, conn, purpose, healthy, reason);
-        if node.is_some() && !self.s.shutting_down && reason != CloseReason::Retired {
+        if known && !self.s.shutting_down && reason != CloseReason::Retired {
             // The node may be gone for good, or no longer be what it was.
             self.s.refresh.request(now, Why::Unreachable);
         }
@@ -67,21 +81,31 @@ impl Engine<'_> {
         self.release_held(now);
     }
 
-    fn fate(&self, entry: &Entry, written: u64) -> Fate {
-        if entry.kind != Kind::User {
+    /// Bytes of the commands on a FIFO.
+    fn bytes_of(&self, list: &List) -> u64 {
+        let mut sum = 0_u64;
+        let mut next = list.front();
+        while let Some(index) = next {
+            sum = sum.saturating_add(bytes(&self.peek(index)));
+            next = list.after(self.t.commands, index);
+        }
+        sum
+    }
+
+    fn fate(&self, entry: &Entry, unsent: bool) -> Fate {
+        if entry.kind() != Kind::User {
             return Fate::Free;
         }
-        let spec = &entry.spec;
-        if entry.started {
+        if entry.has(Flag::STARTED) {
             return Fate::Fail(entry.cut_outcome(), Reason::ReplyCut);
         }
-        if written <= entry.tx_start {
+        if unsent {
             return Fate::Resend { counts: false };
         }
-        if spec.subscribe {
+        if entry.has(Flag::SUBSCRIBE) {
             return Fate::Fail(Outcome::MaybeExecuted, Reason::ConnectionLost);
         }
-        if may_resend(spec) && entry.attempts < self.s.config.max_attempts && !self.s.shutting_down {
+        if entry.has(Flag::RESEND) && entry.attempts() < self.s.config.max_attempts && !self.s.shutting_down {
             return Fate::Resend { counts: true };
         }
         Fate::Fail(Outcome::MaybeExecuted, Reason::ConnectionLost)
@@ -89,7 +113,7 @@ impl Engine<'_> {
 
     /// Frees an entry that is on no list; one whose event was not polled yet is freed by the poll.
     pub(crate) fn release_entry(&mut self, index: u32) {
-        if self.peek(index).failure.is_none() {
+        if !self.peek(index).has(Flag::FAILED) {
             self.free(index);
         }
     }
@@ -151,7 +175,7 @@ impl Engine<'_> {
     fn move_queue(&mut self, now: Instant, conn: u32) {
         let mut queue = core::mem::take(&mut self.conn(conn).queue);
         while let Some(index) = queue.pop_front(self.t.commands) {
-            self.entry(index).place = Place::Done;
+            self.entry(index).set_place(Place::Done);
             if self.s.shutting_down {
                 self.fail(index, Reason::ShuttingDown);
             } else {
@@ -176,12 +200,11 @@ impl Engine<'_> {
         let mut kept = List::EMPTY;
         while let Some(index) = queue.pop_front(self.t.commands) {
             let entry = self.peek(index);
-            if entry.spec.target == crate::command::Target::Slot(slot) && entry.ask.is_none() {
+            if entry.slot() == Some(slot) && entry.ask().is_none() {
                 let entry = self.entry(index);
-                entry.place = Place::Parked;
-                entry.held = true;
-                entry.delayed = true;
-                entry.conn = NONE;
+                entry.set_place(Place::Held);
+                entry.set(Flag::DELAYED, true);
+                entry.conn = Ix::NONE;
                 self.s.held.push_back(self.t.commands, index);
             } else {
                 kept.push_back(self.t.commands, index);

@@ -90,10 +90,10 @@ pub use storage::{Need, Shared, SharedMap, Storage, Tables};
 use conn::{Bits, ConnState};
 use engine::{Engine, State};
 
-use crate::command::CommandSpec;
+use crate::command::{CommandSpec, Target};
 use crate::ids::{CommandId, ConnId, NodeId};
-use crate::pipeline::{Entry, Kind, Place, Reason, SlabHead};
-use crate::time::Instant;
+use crate::pipeline::{Flag, Kind, NONE, Place, Reason, SlabHead};
+use crate::time::{Instant, Stamp};
 use crate::topology::{Map, Reason as Why, Rejection};
 
 /// The engine of one cluster client. See the [module's page](self) for how to drive it.
@@ -117,7 +117,7 @@ impl<S: Storage> Cluster<S> {
         if core::mem::take(&mut self.state.wants_conn) {
             self.storage.grow(Need::Connection);
         }
-        Engine { s: &mut self.state, t: self.storage.tables() }
+        Engine { s: &mut self.state, t: self.storage.tables(), scrap: (None, None) }
     }
 
     // ---- network and clock ----
@@ -234,10 +234,10 @@ impl<S: Storage> Cluster<S> {
     }
 
     /// Gives a command up. Its `Failed` event, with what is known, follows; a reply that still comes is eaten.
-    pub fn cancel(&mut self, now: Instant, id: CommandId) -> CancelStage {
+    pub fn cancel(&mut self, _now: Instant, id: CommandId) -> CancelStage {
         let mut engine = self.engine();
         match SlabHead::find(engine.t.commands, id) {
-            Some(index) => engine.cancel(now, index),
+            Some(index) => engine.cancel(index),
             None => CancelStage::Unknown,
         }
     }
@@ -368,41 +368,40 @@ impl Engine<'_> {
     }
 
     fn admit(&mut self, now: Instant, index: u32, spec: CommandSpec) -> CommandId {
-        let deadline = now + spec.timeout.unwrap_or(self.s.config.command_timeout);
-        let entry: &mut Entry = self.entry(index);
-        entry.spec = spec;
-        entry.deadline = Some(deadline);
-        self.note_deadline(Some(deadline));
+        let node = match &spec.target {
+            Target::Node(id) => self.find_node(id, None),
+            _ => None,
+        };
+        let deadline = Stamp::at(now + spec.timeout.unwrap_or(self.s.config.command_timeout).min(Stamp::REACH));
+        let entry = self.entry(index);
+        entry.admit(&spec, node);
+        entry.set_deadline(deadline);
+        self.note_deadline(deadline.near(now));
         let id = self.command_id(index);
         self.route(now, index);
         self.drive_refresh(now);
         id
     }
 
-    fn cancel(&mut self, now: Instant, index: u32) -> CancelStage {
+    fn cancel(&mut self, index: u32) -> CancelStage {
         let entry = self.peek(index);
-        match entry.place {
+        let commands = &mut *self.t.commands;
+        match entry.place() {
             Place::InFlight => {
                 self.tombstone(index, entry.cut_outcome(), Reason::Cancelled);
-                let _ = now;
-                CancelStage::InFlight
+                return CancelStage::InFlight;
             }
-            Place::Queued | Place::Parked => {
-                let commands = &mut *self.t.commands;
-                if entry.place == Place::Queued {
-                    if let Some(conn) = self.t.conns.get_mut(entry.conn as usize) {
-                        conn.queue.remove(commands, index);
-                    }
-                } else if entry.held {
-                    self.s.held.remove(commands, index);
-                } else {
-                    self.s.parked.remove(commands, index);
+            Place::Queued => {
+                if let Some(conn) = self.t.conns.get_mut(entry.conn.get() as usize) {
+                    conn.queue.remove(commands, index);
                 }
-                self.fail(index, Reason::Cancelled);
-                CancelStage::NotSent
             }
-            Place::Free | Place::Done => CancelStage::Unknown,
+            Place::Held => self.s.held.remove(commands, index),
+            Place::Parked => self.s.parked.remove(commands, index),
+            Place::Free | Place::Done => return CancelStage::Unknown,
         }
+        self.fail(index, Reason::Cancelled);
+        CancelStage::NotSent
     }
 
     fn shutdown(&mut self, now: Instant) {
@@ -456,26 +455,25 @@ impl Engine<'_> {
     }
 
     fn command_event(&mut self) -> Option<Event> {
-        use crate::pipeline::NONE;
         let index = self.s.event_head;
         if index == NONE {
             return None;
         }
         let id = self.command_id(index);
-        let entry = self.entry(index);
-        self.s.event_head = entry.event_next;
+        let ended = self.peek(index);
+        self.s.event_head = ended.event_next();
         if self.s.event_head == NONE {
             self.s.event_tail = NONE;
         }
-        let entry = self.entry(index);
-        entry.event_next = NONE;
-        let (tag, conn, place, failure) = (entry.spec.tag, entry.conn, entry.place, entry.failure.take());
-        if place == Place::Done {
+        let (tag, failure) = (ended.tag, ended.failure(&self.map()));
+        if ended.place() == Place::Done {
             self.free(index);
+        } else {
+            self.entry(index).set(Flag::FAILED, false);
         }
         Some(match failure {
             Some(failure) => Event::Failed { id, tag, failure },
-            None => Event::Confirmed { id, tag, conn: self.conn(conn).id(conn) },
+            None => Event::Confirmed { id, tag, conn: self.conn(ended.conn.get()).id(ended.conn.get()) },
         })
     }
 

@@ -24,7 +24,7 @@ impl Engine<'_> {
 
     /// Asks for the topology if that is due: a connected node, or a seed if no node is left to ask.
     pub(crate) fn drive_refresh(&mut self, now: Instant) {
-        if self.s.shutting_down {
+        if self.s.shutting_down || self.s.refresh.poll_timeout().is_none_or(|at| at > now) {
             return;
         }
         let [first, second] = &self.t.maps;
@@ -176,6 +176,7 @@ impl Engine<'_> {
 
     /// The staged map serves from here on.
     fn adopt(&mut self, now: Instant, changed: bool) {
+        self.renumber();
         let [first, second] = &mut self.s.maps;
         if self.s.active {
             first.follow(second);
@@ -193,6 +194,17 @@ impl Engine<'_> {
         self.requeue(now);
         self.unpark(now, true);
         self.wake_stalled(now);
+    }
+
+    /// Commands that name nodes follow them to their places in the map that will serve.
+    fn renumber(&mut self) {
+        let [first, second] = &self.t.maps;
+        let [first_head, second_head] = &self.s.maps;
+        let (first, second) = (first.map(first_head), second.map(second_head));
+        let (old, new) = if self.s.active { (second, first) } else { (first, second) };
+        for entry in self.s.slab.used(self.t.commands) {
+            entry.renumber(|at| old.node(at).and_then(|node| new.find(&node.id())));
+        }
     }
 
     /// Ties connections to the nodes of the new map; those of nodes that are gone retire.

@@ -6,7 +6,7 @@ use crate::cluster::event::{ConnectionError, Output};
 use crate::cluster::hold::Hold;
 use crate::cluster::input::Step;
 use crate::ids::NodeId;
-use crate::pipeline::{Budget, Decision, Entry, Failure, GroupRetry, Kind, NONE, Outcome, Place, Reason, decide};
+use crate::pipeline::{Budget, Decision, Entry, Flag, GroupRetry, Kind, NONE, Outcome, Place, Reason, decide};
 use crate::resp::{Frame, Token};
 use crate::server_error::{RedirectTarget, ServerError};
 use crate::slot::Slot;
@@ -31,7 +31,7 @@ impl Engine<'_> {
             return Ok(Step::Again);
         }
         let flying = self.peek(head);
-        match flying.kind {
+        match flying.kind() {
             Kind::User => {}
             Kind::MyId => {
                 self.answered(now, conn);
@@ -44,7 +44,7 @@ impl Engine<'_> {
                 return Ok(Step::Again);
             }
         }
-        if flying.spec.replies > 1 {
+        if flying.replies > 1 {
             return self.group_reply(now, conn, head, frame);
         }
         if let Some(line) = frame.error()
@@ -54,8 +54,8 @@ impl Engine<'_> {
         }
         if frame.too_deep() {
             self.answered(now, conn);
-            let node = self.node_of(conn);
-            self.fail_at(head, Failure { outcome: Outcome::ReplyLost, reason: Reason::ReplyTooDeep, node });
+            let node = self.node_at(conn);
+            self.fail_at(head, Outcome::ReplyLost, Reason::ReplyTooDeep, node);
             return Ok(Step::Again);
         }
         Ok(self.hand_out(now, conn, head, frame))
@@ -63,9 +63,7 @@ impl Engine<'_> {
 
     /// A reply to a tombstone or one of the engine's own frames.
     fn end_own_reply(&mut self, now: Instant, conn: u32, head: u32) {
-        let entry = self.entry(head);
-        entry.replies_left = entry.replies_left.saturating_sub(1);
-        if entry.replies_left == 0 {
+        if self.entry(head).take_reply() == 0 {
             self.note_alive(conn, head);
             self.answered(now, conn);
             self.release_entry(head);
@@ -75,16 +73,15 @@ impl Engine<'_> {
     fn hand_out<'rx>(&mut self, now: Instant, conn: u32, head: u32, frame: &Frame<'rx>) -> Step<'rx> {
         let id = self.command_id(head);
         let entry = self.entry(head);
-        let part = entry.spec.replies.saturating_sub(entry.replies_left);
-        entry.replies_left = entry.replies_left.saturating_sub(1);
-        let last = entry.replies_left == 0;
-        let streamed = entry.spec.streamed && entry.spec.replies == 1;
-        let (tag, resent) = (entry.spec.tag, entry.hops > 0 || entry.attempts > 0 || entry.delayed);
+        let part = entry.replies.saturating_sub(entry.replies_left());
+        let last = entry.take_reply() == 0;
+        let streamed = entry.is_streamed();
+        let (tag, resent) = (entry.tag, entry.hops > 0 || entry.attempts() > 0 || entry.has(Flag::DELAYED));
         if last {
             self.answered(now, conn);
             self.free(head);
         } else {
-            self.entry(head).started = true;
+            self.entry(head).set(Flag::STARTED, true);
         }
         if let (true, true, Some(line)) = (streamed, last, frame.error()) {
             return Step::Output(Output::Token { id, tag, token: Token::Error(line), last });
@@ -105,7 +102,7 @@ impl Engine<'_> {
         if let Some(index) = entry.in_flight.pop_front(commands)
             && let Some(done) = commands.get_mut(index as usize)
         {
-            done.place = Place::Done;
+            done.set_place(Place::Done);
         }
         entry.answered = entry.answered.wrapping_add(1);
     }
@@ -137,41 +134,41 @@ impl Engine<'_> {
         frame: &Frame<'rx>,
     ) -> Result<Step<'rx>, ConnectionError> {
         let flying = self.peek(head);
-        let last = flying.replies_left == 1;
+        let last = flying.replies_left() == 1;
         let retry = match frame.error() {
             Some(line) => self.group_retry(now, conn, &flying, line),
             None => None,
         };
-        if retry.is_some() && flying.group_retry.is_none() {
-            self.entry(head).group_retry = retry;
+        if retry.is_some() && flying.group_retry().is_none() {
+            self.entry(head).set_group_retry(retry);
         }
         if !last {
-            let refused = frame.is_error() && self.peek(head).group_retry.is_none();
+            let refused = frame.is_error() && self.peek(head).group_retry().is_none();
             if refused {
                 return Ok(self.hand_out(now, conn, head, frame));
             }
-            self.entry(head).replies_left = flying.replies_left.saturating_sub(1);
+            self.entry(head).take_reply();
             return Ok(Step::Again);
         }
         // With a refusal at queue time EXEC answers EXECABORT; without one, its own error may be the redirect.
-        match self.peek(head).group_retry {
-            Some(retry) if frame.is_error() && !flying.started => {
+        match self.peek(head).group_retry() {
+            Some(retry) if frame.is_error() && !flying.has(Flag::STARTED) => {
                 self.take_head(conn);
                 let entry = self.entry(head);
                 match retry {
                     GroupRetry::Moved => {
-                        entry.hops = entry.hops.saturating_add(1);
-                        entry.ask = None;
+                        entry.count_hop();
+                        entry.set_ask(None);
                         self.route(now, head);
                     }
                     GroupRetry::Ask(node) => {
-                        entry.hops = entry.hops.saturating_add(1);
-                        entry.ask = Some(node);
+                        entry.count_hop();
+                        entry.set_ask(Some(node));
                         self.route(now, head);
                     }
                     GroupRetry::Later => {
-                        entry.attempts = entry.attempts.saturating_add(1);
-                        entry.ask = None;
+                        entry.count_attempt();
+                        entry.set_ask(None);
                         self.park_refused(now, head);
                     }
                 }
@@ -184,13 +181,13 @@ impl Engine<'_> {
 
     fn group_retry(&mut self, now: Instant, conn: u32, flying: &Entry, line: &[u8]) -> Option<GroupRetry> {
         let error = ServerError::parse(line);
-        match decide(&error, &flying.spec, self.budget(flying), self.s.config.follow_redirects) {
+        match decide(&error, &flying.spec(), self.budget(flying), self.s.config.follow_redirects) {
             Decision::Deliver { refresh } => {
                 self.refresh_if(now, refresh);
                 None
             }
             Decision::Moved(target) => {
-                let slot = flying.spec.target.slot()?;
+                let slot = flying.slot()?;
                 match self.resolve(now, conn, target, false) {
                     Some(node) => {
                         self.patch(now, conn, slot, node);
@@ -200,7 +197,7 @@ impl Engine<'_> {
                 }
             }
             Decision::Ask(target) => match self.resolve(now, conn, target, true) {
-                Some(node) => Some(self.map().node(node).map_or(GroupRetry::Later, |n| GroupRetry::Ask(n.id()))),
+                Some(node) => Some(GroupRetry::Ask(node)),
                 None => Some(GroupRetry::Later),
             },
             Decision::Later { refresh } => {
@@ -216,7 +213,7 @@ impl Engine<'_> {
         Budget {
             hops: entry.hops,
             max_hops: self.s.config.max_hops,
-            attempts: entry.attempts,
+            attempts: entry.attempts(),
             max_attempts: self.s.config.max_attempts,
         }
     }
@@ -232,7 +229,7 @@ impl Engine<'_> {
     pub(crate) fn refusal(&mut self, now: Instant, conn: u32, head: u32, line: &[u8]) -> Result<bool, ConnectionError> {
         let error = ServerError::parse(line);
         let flying = self.peek(head);
-        match decide(&error, &flying.spec, self.budget(&flying), self.s.config.follow_redirects) {
+        match decide(&error, &flying.spec(), self.budget(&flying), self.s.config.follow_redirects) {
             Decision::Deliver { refresh } => {
                 self.refresh_if(now, refresh);
                 Ok(false)
@@ -241,19 +238,19 @@ impl Engine<'_> {
                 self.refresh_if(now, refresh);
                 self.take_head(conn);
                 let entry = self.entry(head);
-                entry.attempts = entry.attempts.saturating_add(1);
-                entry.ask = None;
+                entry.count_attempt();
+                entry.set_ask(None);
                 self.park_refused(now, head);
                 self.settle(now, conn);
                 Ok(true)
             }
             Decision::Moved(target) => {
-                let Some(slot) = flying.spec.target.slot() else { return Ok(false) };
-                if flying.spec.script_like {
+                let Some(slot) = flying.slot() else { return Ok(false) };
+                if flying.has(Flag::SCRIPT) {
                     return Ok(self.script_moved(now, conn, head, slot));
                 }
                 let node = self.resolve(now, conn, target, false);
-                if node.is_none() && flying.attempts >= self.s.config.max_attempts {
+                if node.is_none() && flying.attempts() >= self.s.config.max_attempts {
                     return Ok(false);
                 }
                 if let Some(node) = node {
@@ -264,14 +261,13 @@ impl Engine<'_> {
             }
             // A script can say ASK as well as a server can, and no topology reply of the answering node can be had
             // ahead of this one: the caller gets it.
-            Decision::Ask(_) if flying.spec.script_like => Ok(false),
+            Decision::Ask(_) if flying.has(Flag::SCRIPT) => Ok(false),
             Decision::Ask(target) => {
                 let node = self.resolve(now, conn, target, true);
-                if node.is_none() && flying.attempts >= self.s.config.max_attempts {
+                if node.is_none() && flying.attempts() >= self.s.config.max_attempts {
                     return Ok(false);
                 }
-                let id = node.and_then(|node| self.map().node(node).map(Node::id));
-                self.follow(now, conn, head, id, None);
+                self.follow(now, conn, head, node, None);
                 Ok(true)
             }
         }
@@ -279,19 +275,19 @@ impl Engine<'_> {
 
     /// Sends a redirected command on its way. A redirect to a node that no topology reply has named yet is not followed,
     /// so it is no hop: the command comes back after a delay, by when the map may know more.
-    fn follow(&mut self, now: Instant, conn: u32, head: u32, ask: Option<NodeId>, moved: Option<(Slot, NodeIndex)>) {
+    fn follow(&mut self, now: Instant, conn: u32, head: u32, ask: Option<NodeIndex>, moved: Option<(Slot, NodeIndex)>) {
         self.take_head(conn);
         let entry = self.entry(head);
-        entry.ask = ask;
+        entry.set_ask(ask);
         if ask.is_some() || moved.is_some() {
-            entry.hops = entry.hops.saturating_add(1);
+            entry.count_hop();
             match moved {
                 // The map has no room for what it was told, and would send the command to a wrong node again.
                 Some((slot, node)) if self.map().owner(slot) != Owner::Node(node) => self.enqueue_at(now, head, node),
                 _ => self.route(now, head),
             }
         } else {
-            entry.attempts = entry.attempts.saturating_add(1);
+            entry.count_attempt();
             self.park_refused(now, head);
         }
         self.settle(now, conn);
@@ -377,8 +373,8 @@ impl Engine<'_> {
             self.conn(conn).stall_spent = false;
             self.take_head(conn);
             let entry = self.entry(head);
-            entry.hops = entry.hops.saturating_add(1);
-            entry.ask = None;
+            entry.count_hop();
+            entry.set_ask(None);
             self.route(now, head);
             self.settle(now, conn);
             return true;
@@ -425,11 +421,11 @@ impl Engine<'_> {
 
     /// Ends a command in flight for its caller; its place in the FIFO stays, to eat the reply.
     pub(crate) fn tombstone(&mut self, index: u32, outcome: Outcome, reason: Reason) {
-        let node = self.node_of(self.peek(index).conn);
+        let node = self.node_at(self.peek(index).conn.get());
         let entry = self.entry(index);
-        debug_assert!(entry.place == Place::InFlight && entry.kind == Kind::User);
-        entry.kind = Kind::Tombstone;
-        entry.failure = Some(Failure { outcome, reason, node });
+        debug_assert!(entry.place() == Place::InFlight && entry.kind() == Kind::User);
+        entry.set_kind(Kind::Tombstone);
+        entry.set_failure(outcome, reason, node);
         self.queue_event(index);
     }
 }

@@ -3,9 +3,8 @@
 use crate::cluster::config::ReadFrom;
 use crate::cluster::conn::{Bits, ConnEntry, ConnState, Purpose};
 use crate::cluster::engine::Engine;
-use crate::command::{Access, CommandSpec, Target};
 use crate::connection::Liveness;
-use crate::pipeline::{NONE, Place, Reason};
+use crate::pipeline::{Aim, Entry, Flag, Ix, NONE, Place, Reason};
 use crate::slot::Slot;
 use crate::time::{Duration, Instant};
 use crate::topology::{Map, NodeIndex, Owner, Reason as Why, Role};
@@ -25,22 +24,21 @@ impl Engine<'_> {
     /// Puts a command that is on no list where it belongs now.
     pub(crate) fn route(&mut self, now: Instant, index: u32) {
         let entry = self.peek(index);
-        if let Target::Slot(slot) = entry.spec.target
+        if let Some(slot) = entry.slot()
             && entry.hops == 0
-            && entry.attempts == 0
+            && entry.attempts() == 0
             && self.held_back(slot)
         {
-            self.entry(index).place = Place::Parked;
-            self.entry(index).held = true;
+            let held = self.entry(index);
+            held.set_place(Place::Held);
             // One that was queued before is older than some that are held already.
-            self.entry(index).delayed |= entry.conn != NONE;
+            if held.conn != Ix::NONE {
+                held.set(Flag::DELAYED, true);
+            }
             self.s.held.push_back(self.t.commands, index);
             return;
         }
-        if entry.ask.is_some_and(|id| self.find_node(&id, None).is_none()) {
-            self.entry(index).ask = None;
-        }
-        match self.destination(now, &entry.spec, entry.ask) {
+        match self.destination(now, &entry) {
             Dest::Node(node) => self.enqueue_at(now, index, node),
             Dest::Wait(until) => self.park(index, until),
             Dest::Fail(reason) => self.fail(index, reason),
@@ -52,29 +50,27 @@ impl Engine<'_> {
         self.s.holds > 0 && self.t.conns.iter().any(|conn| conn.hold.blocks(slot))
     }
 
-    fn destination(&mut self, now: Instant, spec: &CommandSpec, ask: Option<crate::ids::NodeId>) -> Dest {
-        if let Some(target) = ask.and_then(|id| self.find_node(&id, None)) {
+    fn destination(&mut self, now: Instant, entry: &Entry) -> Dest {
+        if let Some(target) = entry.ask() {
             return Dest::Node(target);
         }
         if self.map().is_empty() {
             self.s.refresh.request(now, Why::Start);
             return Dest::Wait(None);
         }
-        match spec.target {
-            Target::Slot(slot) => self.slot_destination(now, slot, spec),
-            Target::Node(id) => match self.find_node(&id, None) {
-                Some(node) => Dest::Node(node),
-                None => Dest::Fail(Reason::UnknownNode),
-            },
-            Target::AnyNode => self.any_node(now, false),
-            Target::AnyPrimary => self.any_node(now, true),
+        match entry.aim() {
+            Aim::Slot(slot) => self.slot_destination(now, slot, entry),
+            Aim::Node(Some(node)) => Dest::Node(node),
+            Aim::Node(None) => Dest::Fail(Reason::UnknownNode),
+            Aim::AnyNode => self.any_node(now, false),
+            Aim::AnyPrimary => self.any_node(now, true),
         }
     }
 
-    fn slot_destination(&mut self, now: Instant, slot: Slot, spec: &CommandSpec) -> Dest {
+    fn slot_destination(&mut self, now: Instant, slot: Slot, entry: &Entry) -> Dest {
         match self.map().owner(slot) {
             Owner::Node(primary) => {
-                let reads = spec.access == Access::Read && !spec.subscribe;
+                let reads = entry.has(Flag::READ) && !entry.has(Flag::SUBSCRIBE);
                 let turn = self.s.turn;
                 let replica =
                     if reads { pick_reader(self.s.config.read_from, &self.map(), primary, turn) } else { None };
@@ -126,8 +122,8 @@ impl Engine<'_> {
 
     /// Puts a command at the end of the queue of a connection to that node, opening one if need be.
     pub(crate) fn enqueue_at(&mut self, now: Instant, index: u32, node: NodeIndex) {
-        let spec = self.peek(index).spec;
-        let purpose = match (spec.blocking, spec.subscribe) {
+        let entry = self.entry(index);
+        let purpose = match (entry.has(Flag::BLOCKING), entry.has(Flag::SUBSCRIBE)) {
             (_, true) => Purpose::Subscriber,
             (true, false) => Purpose::Lease,
             (false, false) => Purpose::Shared,
@@ -144,12 +140,12 @@ impl Engine<'_> {
 
     pub(crate) fn enqueue(&mut self, now: Instant, index: u32, conn: u32) {
         let entry = self.entry(index);
-        entry.place = Place::Queued;
+        entry.set_place(Place::Queued);
         // It waited for another node, and others may have gone to this one meanwhile.
-        entry.delayed |= entry.conn != NONE && entry.conn != conn;
-        entry.conn = conn;
-        entry.held = false;
-        entry.wake = None;
+        if entry.conn != Ix::NONE && entry.conn != Ix::new(conn) {
+            entry.set(Flag::DELAYED, true);
+        }
+        entry.conn = Ix::new(conn);
         let commands = &mut *self.t.commands;
         if let Some(entry) = self.t.conns.get_mut(conn as usize) {
             entry.queue.push_back(commands, index);
@@ -229,17 +225,18 @@ impl Engine<'_> {
         // Without a map everybody waits, and goes on in order.
         let mapped = !self.map().is_empty();
         let entry = self.entry(index);
-        entry.place = Place::Parked;
-        entry.held = false;
-        entry.delayed |= mapped;
-        entry.wake = until;
+        entry.set_place(Place::Parked);
+        if mapped {
+            entry.set(Flag::DELAYED, true);
+        }
+        entry.set_wake(until);
         self.s.parked.push_back(self.t.commands, index);
         self.note_wake(until);
     }
 
     /// Parks a refused command for a delay that doubles with its attempts.
     pub(crate) fn park_refused(&mut self, now: Instant, index: u32) {
-        let attempts = self.peek(index).attempts;
+        let attempts = self.peek(index).attempts();
         let doubled = 1_u64.checked_shl(u32::from(attempts.min(4))).unwrap_or(16);
         let most = self.s.config.retry_delay.saturating_mul(doubled);
         let delay = self.s.config.retry_delay.saturating_add(self.s.rand.jitter(most));
@@ -252,13 +249,12 @@ impl Engine<'_> {
         while let Some(index) = list.pop_front(self.t.commands) {
             let entry = self.peek(index);
             // A refused command keeps its delay: the map alone does not make its slot ready.
-            let due =
-                entry.wake.is_some_and(|wake| wake <= now) || (all && (entry.attempts == 0 || entry.wake.is_none()));
+            let due = entry.wake().is_due(now) || (all && (entry.attempts() == 0 || !entry.wake().is_some()));
             if due {
-                self.entry(index).place = Place::Done;
+                self.entry(index).set_place(Place::Done);
                 self.route(now, index);
             } else {
-                self.note_wake(entry.wake);
+                self.note_wake(entry.wake().near(now));
                 self.s.parked.push_back(self.t.commands, index);
             }
         }
@@ -268,7 +264,7 @@ impl Engine<'_> {
     pub(crate) fn release_held(&mut self, now: Instant) {
         let mut list = core::mem::take(&mut self.s.held);
         while let Some(index) = list.pop_front(self.t.commands) {
-            self.entry(index).place = Place::Done;
+            self.entry(index).set_place(Place::Done);
             self.route(now, index);
         }
     }

@@ -36,7 +36,7 @@ impl Engine<'_> {
     /// A blocking command that nobody waits for any more must not take what it would have blocked for: its lease closes.
     fn is_given_up(&self, conn: &ConnEntry) -> bool {
         let head = conn.in_flight.front().and_then(|head| self.t.commands.get(head as usize));
-        conn.purpose == Purpose::Lease && head.is_some_and(|head| head.kind == Kind::Tombstone)
+        conn.purpose == Purpose::Lease && head.is_some_and(|head| head.kind() == Kind::Tombstone)
     }
 
     fn silence_limits(&self, conn: &ConnEntry) -> Timeouts {
@@ -121,13 +121,13 @@ impl Engine<'_> {
         while let Some(index) = next {
             next = list.after(self.t.commands, index);
             let entry = self.peek(index);
-            if entry.deadline.is_none_or(|at| at > now) {
-                self.note_deadline(entry.deadline);
+            if !entry.deadline().is_due(now) {
+                self.note_deadline(entry.deadline().near(now));
                 continue;
             }
             list.remove(self.t.commands, index);
             let reason = match place {
-                Where::Parked if entry.hops == 0 && entry.attempts == 0 && !self.map().is_empty() => {
+                Where::Parked if entry.hops == 0 && entry.attempts() == 0 && !self.map().is_empty() => {
                     Reason::SlotUncovered
                 }
                 _ => Reason::TimedOut,
@@ -145,11 +145,11 @@ impl Engine<'_> {
         while let Some(index) = next {
             let entry = self.peek(index);
             next = list.after(self.t.commands, index);
-            if entry.kind != Kind::User || entry.failure.is_some() || entry.place != Place::InFlight {
+            if entry.kind() != Kind::User || entry.place() != Place::InFlight {
                 continue;
             }
-            if entry.deadline.is_none_or(|at| at > now) {
-                self.note_deadline(entry.deadline);
+            if !entry.deadline().is_due(now) {
+                self.note_deadline(entry.deadline().near(now));
                 continue;
             }
             // Bytes that are still with the adapter may leave yet, so they count as sent.

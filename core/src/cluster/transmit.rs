@@ -5,8 +5,11 @@ use crate::cluster::conn::{Bits, ConnState, Purpose};
 use crate::cluster::engine::Engine;
 use crate::cluster::event::Transmit;
 use crate::connection::ControlFrame;
-use crate::pipeline::{Kind, Place};
+use crate::pipeline::{Flag, Ix, Kind, Place};
 use crate::time::Instant;
+
+/// Bytes of ASKING in front of a command.
+pub(crate) const ASKING_LEN: usize = b"*1\r\n$6\r\nASKING\r\n".len();
 
 impl Engine<'_> {
     pub(crate) fn poll_transmit(&mut self, now: Instant, conn: u32, env: &Env<'_>) -> Option<Transmit> {
@@ -18,7 +21,7 @@ impl Engine<'_> {
             }
             ConnState::Ready | ConnState::Draining => match self.own_frame(conn) {
                 Some((kind, frame)) => self.send_own(now, conn, env, kind, frame),
-                None => self.next_command(now, conn, env),
+                None => self.next_command(now, conn),
             },
             _ => None,
         }
@@ -70,15 +73,17 @@ impl Engine<'_> {
             return None;
         };
         if kind == Kind::Probe {
-            // Not parked: remembers when the question was asked.
-            self.entry(index).wake = Some(now);
+            self.entry(index).tag = now.as_micros();
         }
-        self.entry(index).replies_left = 1;
-        self.fly(now, conn, index, frame.encoded_len(env.settings));
+        let len = frame.encoded_len(env.settings);
+        let entry = self.entry(index);
+        entry.set_replies_left(1);
+        entry.len = u32::try_from(len).unwrap_or(u32::MAX);
+        self.fly(now, conn, index, len);
         Some(Transmit::Control(frame))
     }
 
-    fn next_command(&mut self, now: Instant, conn: u32, env: &Env<'_>) -> Option<Transmit> {
+    fn next_command(&mut self, now: Instant, conn: u32) -> Option<Transmit> {
         let window = self.s.config.window as usize;
         let entry = self.conn(conn);
         let busy = entry.purpose == Purpose::Lease && !entry.in_flight.is_empty();
@@ -87,32 +92,27 @@ impl Engine<'_> {
         }
         let commands = &mut *self.t.commands;
         let index = self.t.conns.get_mut(conn as usize)?.queue.pop_front(commands)?;
-        let spec = self.peek(index).spec;
-        let asking = self.peek(index).ask.is_some();
-        let mut len = spec.len as usize;
-        if asking {
-            len = len.saturating_add(ControlFrame::Asking.encoded_len(env.settings));
-        }
         let entry = self.entry(index);
-        entry.replies_left = spec.replies;
-        entry.asking = asking;
-        entry.group_retry = None;
-        self.fly(now, conn, index, len);
-        if spec.subscribe {
+        let asking = entry.ask().is_some();
+        entry.set_replies_left(entry.replies);
+        entry.set(Flag::ASKING, asking);
+        entry.set(Flag::ASKED, asking);
+        entry.set_group_retry(None);
+        let (tag, len, subscribe) = (entry.tag, entry.len, entry.has(Flag::SUBSCRIBE));
+        self.fly(now, conn, index, (len as usize).saturating_add(if asking { ASKING_LEN } else { 0 }));
+        if subscribe {
             self.conn(conn).wants.set(Bits::FENCE);
         }
-        Some(Transmit::Command { id: self.command_id(index), tag: spec.tag, len: spec.len, asking })
+        Some(Transmit::Command { id: self.command_id(index), tag, len, asking })
     }
 
     /// Moves an entry on no list to the connection's FIFO.
     fn fly(&mut self, now: Instant, conn: u32, index: u32, len: usize) {
         let entry = self.conn(conn);
-        let start = entry.handed;
         entry.sent = entry.sent.wrapping_add(1);
         let flying = self.entry(index);
-        flying.place = Place::InFlight;
-        flying.conn = conn;
-        flying.tx_start = start;
+        flying.set_place(Place::InFlight);
+        flying.conn = Ix::new(conn);
         let commands = &mut *self.t.commands;
         if let Some(entry) = self.t.conns.get_mut(conn as usize) {
             entry.in_flight.push_back(commands, index);

@@ -3,16 +3,52 @@
 /// No place: the end of a list.
 pub(crate) const NONE: u32 = u32::MAX;
 
+/// An index is kept in as many bits as the target's memory can make use of.
+#[cfg(target_pointer_width = "64")]
+type Kept = u32;
+#[cfg(not(target_pointer_width = "64"))]
+type Kept = u16;
+
+/// An index as tables keep it: 4 bytes where pointers have 64 bits, else 2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ix(Kept);
+
+impl Ix {
+    /// No place.
+    pub(crate) const NONE: Self = Self(Kept::MAX);
+    /// Indices are below this: 2^32 - 1, or 65,535 where pointers have 32 bits.
+    pub(crate) const LIMIT: u32 = Kept::MAX as u32;
+
+    /// From an index, or from [`NONE`].
+    pub(crate) const fn new(index: u32) -> Self {
+        if index < Self::LIMIT { Self(index as Kept) } else { Self::NONE }
+    }
+
+    /// The index, or [`NONE`].
+    #[expect(clippy::cast_lossless, reason = "of another width elsewhere")]
+    pub(crate) const fn get(self) -> u32 {
+        if self.0 == Kept::MAX { NONE } else { self.0 as u32 }
+    }
+
+    /// The index, if there is one.
+    pub(crate) const fn place(self) -> Option<u32> {
+        match self.get() {
+            NONE => None,
+            index => Some(index),
+        }
+    }
+}
+
 /// The links an element carries. An element is on at most one list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Link {
-    next: u32,
-    prev: u32,
+    next: Ix,
+    prev: Ix,
 }
 
 impl Link {
     /// On no list.
-    pub(crate) const FREE: Self = Self { next: NONE, prev: NONE };
+    pub(crate) const FREE: Self = Self { next: Ix::NONE, prev: Ix::NONE };
 }
 
 /// An element that can stand on a [`List`].
@@ -27,9 +63,9 @@ pub(crate) trait Linked {
 /// every call; indices that are not in it are ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct List {
-    head: u32,
-    tail: u32,
-    len: u32,
+    head: Ix,
+    tail: Ix,
+    len: Kept,
 }
 
 impl Default for List {
@@ -40,7 +76,7 @@ impl Default for List {
 
 impl List {
     /// A list without elements.
-    pub(crate) const EMPTY: Self = Self { head: NONE, tail: NONE, len: 0 };
+    pub(crate) const EMPTY: Self = Self { head: Ix::NONE, tail: Ix::NONE, len: 0 };
 
     /// How many elements it has.
     #[must_use]
@@ -57,14 +93,13 @@ impl List {
     /// The first element's index.
     #[must_use]
     pub(crate) const fn front(&self) -> Option<u32> {
-        if self.head == NONE { None } else { Some(self.head) }
+        self.head.place()
     }
 
     /// The index after `index`.
     #[must_use]
     pub(crate) fn after<T: Linked>(&self, slice: &[T], index: u32) -> Option<u32> {
-        let next = slice.get(index as usize)?.link().next;
-        if next == NONE { None } else { Some(next) }
+        slice.get(index as usize)?.link().next.place()
     }
 
     /// Appends the element at `index`, which must be on no list.
@@ -72,12 +107,12 @@ impl List {
         let tail = self.tail;
         let Some(element) = slice.get_mut(index as usize) else { return };
         debug_assert_eq!(element.link(), Link::FREE, "pushed an element that is on a list");
-        *element.link_mut() = Link { next: NONE, prev: tail };
-        match slice.get_mut(tail as usize) {
-            Some(last) => last.link_mut().next = index,
-            None => self.head = index,
+        *element.link_mut() = Link { next: Ix::NONE, prev: tail };
+        match slice.get_mut(tail.get() as usize) {
+            Some(last) => last.link_mut().next = Ix::new(index),
+            None => self.head = Ix::new(index),
         }
-        self.tail = index;
+        self.tail = Ix::new(index);
         self.len = self.len.saturating_add(1);
     }
 
@@ -86,12 +121,12 @@ impl List {
         let head = self.head;
         let Some(element) = slice.get_mut(index as usize) else { return };
         debug_assert_eq!(element.link(), Link::FREE, "pushed an element that is on a list");
-        *element.link_mut() = Link { next: head, prev: NONE };
-        match slice.get_mut(head as usize) {
-            Some(first) => first.link_mut().prev = index,
-            None => self.tail = index,
+        *element.link_mut() = Link { next: head, prev: Ix::NONE };
+        match slice.get_mut(head.get() as usize) {
+            Some(first) => first.link_mut().prev = Ix::new(index),
+            None => self.tail = Ix::new(index),
         }
-        self.head = index;
+        self.head = Ix::new(index);
         self.len = self.len.saturating_add(1);
     }
 
@@ -100,11 +135,11 @@ impl List {
         let Some(element) = slice.get_mut(index as usize) else { return };
         let Link { next, prev } = element.link();
         *element.link_mut() = Link::FREE;
-        match slice.get_mut(prev as usize) {
+        match slice.get_mut(prev.get() as usize) {
             Some(before) => before.link_mut().next = next,
             None => self.head = next,
         }
-        match slice.get_mut(next as usize) {
+        match slice.get_mut(next.get() as usize) {
             Some(behind) => behind.link_mut().prev = prev,
             None => self.tail = prev,
         }

@@ -26,6 +26,7 @@
 //! ```
 
 mod elements;
+mod entry;
 mod list;
 mod merge;
 mod outcome;
@@ -37,13 +38,14 @@ mod slab;
 mod split;
 
 pub use elements::{Element, Elements};
-pub(crate) use list::{List, NONE};
+pub use entry::Entry;
+pub(crate) use entry::{Aim, Flag, GroupRetry, Kind, Place};
+pub(crate) use list::{Ix, List, NONE};
 pub use merge::{Answer, Merge, MergeError, Merged, PartState, Tally};
 pub use outcome::{Failure, Outcome, Reason};
 pub use plan::{Lane, LaneCommands, Link, Plan, PlanError};
 pub use reorder::{Refused, Reorder, Why};
 pub use retry::{Budget, Decision, decide, may_resend};
 pub use shape::Shape;
-pub use slab::Entry;
-pub(crate) use slab::{GroupRetry, Kind, Place, SlabHead};
+pub(crate) use slab::SlabHead;
 pub use split::{KeyPlace, Layout, Part, PartView, Split, SplitError, split};

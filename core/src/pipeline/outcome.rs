@@ -19,6 +19,16 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// The outcome of this number.
+    pub(crate) const fn of(number: u8) -> Self {
+        match number {
+            0 => Self::Rejected,
+            1 => Self::NotSent,
+            2 => Self::MaybeExecuted,
+            _ => Self::ReplyLost,
+        }
+    }
+
     /// The outcome in words, for error texts.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -74,6 +84,24 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every reason, by its number, which is below 16.
+    pub(crate) const ALL: [Self; 9] = [
+        Self::TimedOut,
+        Self::ConnectionLost,
+        Self::SlotUncovered,
+        Self::UnknownNode,
+        Self::TooManyRedirects,
+        Self::ShuttingDown,
+        Self::Cancelled,
+        Self::ReplyTooDeep,
+        Self::ReplyCut,
+    ];
+
+    /// The reason of this number.
+    pub(crate) fn of(number: u8) -> Self {
+        Self::ALL.get(usize::from(number)).copied().unwrap_or(Self::ConnectionLost)
+    }
+
     /// The reason as a word for machines.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -16,7 +16,7 @@ type Firmware = StaticStorage<4, 64, 128, 4, 32, 32>;
 #[test]
 fn stay_bounded() {
     let rows = [
-        ("Entry, one command", size_of::<Entry>(), 176),
+        ("Entry, one command", size_of::<Entry>(), 48),
         ("ConnEntry, one connection", size_of::<ConnEntry>(), 384),
         ("  FrameState", size_of::<FrameState>(), 136),
         ("  Handshake", size_of::<Handshake>(), 64),
