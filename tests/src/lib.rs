@@ -2,6 +2,7 @@
 
 pub mod binary;
 pub mod real;
+pub mod sim;
 
 /// The examples of the README, compiled and run as documentation tests.
 #[cfg(doctest)]

@@ -1,0 +1,115 @@
+//! Runs the simulator over seeds, tapes or scripts.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use slotwise_tests::sim::options::{PROFILES, Wishes};
+use slotwise_tests::sim::report;
+use slotwise_tests::sim::run::{self, Report};
+use slotwise_tests::sim::stats::Stats;
+
+const USAGE: &str =
+    "usage: sim [--seeds N] [--from X] [--seed X] [--profile P] [--without FAULT] [--tape FILE] [--json] [--canary]";
+
+#[derive(Default)]
+struct Arguments {
+    seeds: Option<u64>,
+    from: u64,
+    tape: Option<String>,
+    json: bool,
+    verbose: bool,
+    wishes: Wishes,
+}
+
+fn arguments() -> Result<Arguments, String> {
+    let mut read = Arguments { from: 1, ..Arguments::default() };
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
+        let number = |text: String| text.parse::<u64>().map_err(|_| format!("{text} is not a number"));
+        match word.as_str() {
+            "--seeds" => read.seeds = Some(number(value()?)?),
+            "--from" => read.from = number(value()?)?,
+            "--seed" => {
+                read.from = number(value()?)?;
+                read.seeds = Some(1);
+                read.verbose = true;
+            }
+            "--tape" => read.tape = Some(value()?),
+            "--json" => read.json = true,
+            "--canary" => read.wishes.canary = true,
+            "--profile" => {
+                let name = value()?;
+                let found = PROFILES.iter().find(|(known, _)| *known == name);
+                read.wishes.server = Some(found.ok_or_else(|| format!("no profile {name}"))?.1);
+            }
+            "--without" => {
+                let name = value()?;
+                let found = slotwise_tests::sim::kinds::Fault::ALL.iter().find(|fault| fault.name() == name);
+                read.wishes.without.push(*found.ok_or_else(|| format!("no fault {name}"))?);
+            }
+            _ => return Err(format!("unknown option {word}\n{USAGE}")),
+        }
+    }
+    Ok(read)
+}
+
+fn main() -> ExitCode {
+    let read = match arguments() {
+        Ok(read) => read,
+        Err(text) => {
+            eprintln!("{text}");
+            return ExitCode::from(2);
+        }
+    };
+    // Panics of the core are reported with the seed.
+    std::panic::set_hook(Box::new(|_| {}));
+    let start = Instant::now();
+    let mut stats = Stats::default();
+    let (mut hash, mut violations) = (0, 0_u64);
+    let seeds = read.seeds.unwrap_or(1_000);
+    let progress = std::io::stderr().is_terminal() && !read.json;
+    if let Some(file) = &read.tape {
+        let bytes = std::fs::read(file).unwrap_or_default();
+        let report = run::tape(&bytes, &read.wishes);
+        violations += u64::from(tell(&format!("tape {file}"), &report));
+        hash = report::fold(hash, report.hash);
+        stats.add(&report.stats);
+    } else {
+        for seed in read.from..read.from.saturating_add(seeds) {
+            let report = run::seed(seed, &read.wishes);
+            hash = report::fold(hash, report.hash);
+            stats.add(&report.stats);
+            if report.violation.is_some() {
+                violations += 1;
+                if violations <= 3 || read.verbose {
+                    tell(&format!("seed {seed}"), &report);
+                    let file = format!("sim-{seed}.tape");
+                    if std::fs::write(&file, &report.tape).is_ok() {
+                        eprintln!("its tape is in {file}");
+                    }
+                }
+            } else if read.verbose {
+                eprintln!("{:#?}", report.options);
+            }
+            if progress && seed % 64 == 0 {
+                eprint!("\r{} of {seeds} seeds, {violations} violations ", seed - read.from + 1);
+            }
+        }
+    }
+    let elapsed = start.elapsed();
+    if read.json {
+        println!("{}", report::json(&stats, violations, hash, elapsed));
+    } else {
+        println!("{}", report::text(&stats, violations, hash, elapsed));
+    }
+    if violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Prints a failure; says whether it was one.
+fn tell(what: &str, report: &Report) -> bool {
+    let Some(violation) = &report.violation else { return false };
+    eprintln!("{}", report::failure(what, report, violation));
+    true
+}

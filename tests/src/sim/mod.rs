@@ -1,0 +1,29 @@
+//! A deterministic simulation: clusters, networks and many clients around the shipping core, under one clock.
+//!
+//! One seed gives one run. The core under test is the crate as it ships; the servers are the model of
+//! [`slotwise_std::mini::model`], which is itself held against real servers; everything between and around them is
+//! here. See the module's parts: [`world`] has the clock and the queue of events, [`net`] the network, [`servers`] the
+//! processes, [`drive`] the adapter, [`working`], [`scanning`] and [`subscribing`] the applications, [`faults`] what goes
+//! wrong, [`check`] the promises, [`run`] the phases of a run.
+
+pub mod check;
+pub mod client;
+pub mod dice;
+pub mod drive;
+pub mod faults;
+pub mod hostile;
+pub mod kinds;
+pub mod net;
+pub mod options;
+pub mod report;
+pub mod run;
+pub mod scanning;
+pub mod servers;
+pub mod splitting;
+pub mod stats;
+pub mod storage;
+pub mod subscribing;
+pub mod trace;
+pub mod wire;
+pub mod working;
+pub mod world;

@@ -1,0 +1,235 @@
+//! A run from its beginning to its end.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use slotwise::slot::Slot;
+use slotwise::topology::Owner as SlotOwner;
+
+use super::dice::{Label, Streams};
+use super::options::{Options, Wishes};
+use super::subscribing::channel;
+use super::trace::What;
+use super::working::steady_key;
+use super::world::{Ev, Phase, START, Violation, World};
+
+/// After the repair every slot is served within this time.
+pub const T_HEAL: u64 = 15_000_000;
+/// And every subscription is where it belongs within this time more.
+pub const T_SUB: u64 = 5_000_000;
+/// And every map is right within this time.
+pub const T_MAP: u64 = 5_000_000;
+/// A shutdown takes no longer.
+const T_DRAIN: u64 = 40_000_000;
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Report {
+    /// The options it had.
+    pub options: Options,
+    /// The hash over its events.
+    pub hash: u64,
+    /// Counts.
+    pub stats: super::stats::Stats,
+    /// The broken promise, if any.
+    pub violation: Option<Violation>,
+    /// The last events.
+    pub lines: Vec<String>,
+    /// The decisions.
+    pub tape: Vec<u8>,
+}
+
+/// Runs a seed.
+#[must_use]
+pub fn seed(seed: u64, wishes: &Wishes) -> Report {
+    play(Streams::seeded(seed), wishes)
+}
+
+/// Runs a tape.
+#[must_use]
+pub fn tape(bytes: &[u8], wishes: &Wishes) -> Report {
+    play(Streams::taped(bytes), wishes)
+}
+
+fn play(mut streams: Streams, wishes: &Wishes) -> Report {
+    let options = Options::draw(&mut streams, wishes);
+    let mut world = World::new(options, wishes.clone(), streams);
+    let played = catch_unwind(AssertUnwindSafe(|| world.play()));
+    if let Err(panic) = played {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        world.violate(11, format!("panic: {}", text.unwrap_or_default()));
+    }
+    world.report()
+}
+
+impl World {
+    /// What the run came to.
+    #[must_use]
+    pub fn report(mut self) -> Report {
+        self.stats.seeds = 1;
+        self.stats.virtual_time = self.now - START;
+        Report {
+            hash: self.trace.hash(),
+            stats: self.stats,
+            lines: self.trace.lines(),
+            tape: self.streams.tape(),
+            options: self.options,
+            violation: self.violation,
+        }
+    }
+
+    /// The whole run.
+    pub fn play(&mut self) {
+        self.begin();
+        self.run_until(START + self.options.length);
+        self.settle_down();
+        self.shut_down();
+        if self.violation.is_none() {
+            self.check_ledger();
+        }
+    }
+
+    /// Puts the first events into the queue.
+    pub fn begin(&mut self) {
+        for n in 0..u32::from(self.options.steady) {
+            self.seed_key(&steady_key(n));
+        }
+        for client in 0..self.clients.len() {
+            for n in 0..u32::from(self.options.channels) {
+                self.want(client, &channel(n));
+            }
+            let at = self.clients[client].at(self.now);
+            self.clients[client].engine.connect(at);
+            self.drive(client);
+            let first = self.dice(Label::Work).exponential(50_000);
+            self.after(first, Ev::Work(client));
+            if self.options.scans {
+                let first = self.dice(Label::Work).exponential(2_000_000);
+                self.after(first, Ev::Scan(client));
+            }
+        }
+        if self.options.channels > 0 {
+            self.after(50_000, Ev::Publish);
+        }
+        self.after(500_000, Ev::Tick);
+        self.plan_faults();
+    }
+
+    /// Writes a key as an operator.
+    pub fn seed_key(&mut self, key: &str) {
+        let Some(owner) = self.servers.model.owner(Slot::of_key(key.as_bytes()).get()) else { return };
+        self.servers.note_names(&[b"SET".to_vec(), key.as_bytes().to_vec(), Vec::new()]);
+        let reply = self.servers.operate(owner, &[b"SET", key.as_bytes(), b"here"]);
+        debug_assert_eq!(reply, b"+OK\r\n");
+    }
+
+    fn settle_down(&mut self) {
+        if self.violation.is_some() {
+            return;
+        }
+        self.phase = Phase::Liveness;
+        self.note(What::Phase, [1, 0, 0]);
+        self.heal();
+        let healed = self.now;
+        // Slots of which the client may have heard nothing yet, and some others.
+        let mut slots: Vec<Slot> = Self::watched();
+        slots.extend([0, 5_000, 10_000, 16_383].map(Slot::masked));
+        for client in 0..self.clients.len() {
+            if !self.clients[client].dropped {
+                for slot in &slots {
+                    self.probe(client, *slot);
+                }
+                self.drive(client);
+            }
+        }
+        let lively = self.run_while(healed + T_HEAL, |world| {
+            world.ask_again();
+            (0..world.clients.len()).any(|client| !world.clients[client].dropped && world.probes_open(client) > 0)
+        });
+        let tainted = self.options.hostile.is_some();
+        let open: Vec<usize> = (0..self.clients.len()).map(|client| self.probes_open(client)).collect();
+        self.check(9, lively || tainted, || format!("not every slot is served {T_HEAL} us after the repair: {open:?}"));
+        self.run_until(self.now.max(healed + 1) + T_MAP.max(T_SUB));
+        self.check_settled();
+    }
+
+    /// Probes for which there was no room are asked for again.
+    fn ask_again(&mut self) {
+        for client in 0..self.clients.len() {
+            if let Some(slot) = self.clients[client].probes.pop() {
+                self.probe(client, slot);
+                self.drive(client);
+            }
+        }
+    }
+
+    /// I6 and I10: subscriptions and maps are as they should be.
+    fn check_settled(&mut self) {
+        if self.violation.is_some() || self.options.hostile.is_some() {
+            return;
+        }
+        for client in 0..self.clients.len() {
+            let at = &self.clients[client];
+            if at.dropped {
+                continue;
+            }
+            let map = at.engine.map();
+            let wrong = (0..16_384).map(Slot::masked).find(|slot| {
+                let truth = self.servers.model.owner(slot.get());
+                let seen = match map.owner(*slot) {
+                    SlotOwner::Node(at) => map.node(at).map(|node| node.id().to_string()),
+                    _ => None,
+                };
+                seen.as_deref() != truth.and_then(|node| self.servers.model.node_id(node))
+            });
+            self.check(10, wrong.is_none(), || {
+                format!("client {client}: the map is wrong of {wrong:?} after {T_MAP} us")
+            });
+        }
+        let wanting = self.clients.iter().filter(|client| !client.dropped && client.subs.is_some()).count() as u64;
+        for n in 0..u32::from(self.options.channels) {
+            let name = channel(n);
+            let got = self.publish_to(&name);
+            self.check(6, got == Some(wanting), || {
+                format!("{}: {wanting} clients want it, {got:?} have it at its owner", name.escape_ascii())
+            });
+        }
+    }
+
+    fn shut_down(&mut self) {
+        if self.violation.is_some() {
+            return;
+        }
+        self.phase = Phase::Shutdown;
+        self.note(What::Phase, [2, 0, 0]);
+        for client in 0..self.clients.len() {
+            let at = &mut self.clients[client];
+            if at.dropped {
+                continue;
+            }
+            at.subs = None;
+            at.scan = None;
+            let now = at.at(self.now);
+            at.engine.shutdown(now);
+            self.drive(client);
+        }
+        let until = self.now + T_DRAIN;
+        let drained = self.run_while(until, |world| {
+            world.clients.iter().any(|client| !client.dropped && !client.engine.is_drained())
+        });
+        self.check(9, drained, || format!("a shutdown is not over after {T_DRAIN} us"));
+        // What is still on the way reaches the servers.
+        self.run_until(self.now + 60_000_000);
+        for client in 0..self.clients.len() {
+            let live = self.clients[client].engine.commands_live();
+            let dropped = self.clients[client].dropped;
+            self.check(8, dropped || live == 0, || format!("client {client}: {live} entries are never given back"));
+        }
+    }
+
+    /// I10: a refresh does not go backwards.
+    pub fn check_map(&mut self, client: usize) {
+        let _ = client;
+        self.stats.checks[10] += 1;
+    }
+}

@@ -1,0 +1,189 @@
+//! Scans of the whole cluster, held against what was there.
+
+use std::collections::BTreeSet;
+
+use slotwise::command::{Access, CommandSpec, RetryPermission, Target};
+use slotwise::ids::{ConnId, NodeId};
+use slotwise::resp::{Frame, encode};
+use slotwise::scan::{ClusterScan, ScanOptions, Ticket, Walk};
+use slotwise::slot::{Slot, SlotSet};
+use slotwise::time::Instant;
+
+use super::client::Owner;
+use super::dice::Label;
+use super::trace::What;
+use super::working::steady_key;
+use super::world::{Ev, Phase, World};
+
+/// A scan under way.
+pub struct ScanRun {
+    scan: ClusterScan<Vec<Walk>>,
+    options: ScanOptions<'static>,
+    /// What it has returned.
+    pub keys: BTreeSet<Vec<u8>>,
+    /// Where its requests are: tag and node.
+    flying: Vec<(u64, NodeId)>,
+    /// When it began.
+    pub since: u64,
+    dirty: bool,
+}
+
+impl ScanRun {
+    /// When it wants to be asked again.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.scan.poll_timeout()
+    }
+}
+
+impl World {
+    /// A client starts a scan.
+    pub fn begin_scan(&mut self, client: usize) {
+        let at = &self.clients[client];
+        if at.dropped || at.scan.is_some() || self.phase != Phase::Safety {
+            return;
+        }
+        let dice = self.streams.of(Label::Work);
+        let mut options = ScanOptions::new().count(dice.pick(&[10, 1, 100])).per_node(dice.pick(&[1, 2, 4]));
+        options.checkpoint = dice.pick(&[128, 2, 16]);
+        options.stalls = 40;
+        let walks = vec![Walk::IDLE; dice.pick(&[4, 1, 8])];
+        self.clients[client].scan = Some(ScanRun {
+            scan: ClusterScan::new(&options, walks),
+            options,
+            keys: BTreeSet::new(),
+            flying: Vec::new(),
+            since: self.now,
+            dirty: true,
+        });
+        self.note(What::Scan, [client as u64, 0, 0]);
+        self.drive(client);
+    }
+
+    /// Sends what a scan wants to know; says whether there was anything.
+    pub fn tend_scan(&mut self, client: usize) -> bool {
+        let now = self.clients[client].at(self.now);
+        let mut any = false;
+        loop {
+            let at = &mut self.clients[client];
+            let Some(run) = at.scan.as_mut() else { return any };
+            let due = run.scan.poll_timeout().is_some_and(|at| at <= now);
+            if !run.dirty && !due {
+                break;
+            }
+            let Some(request) = run.scan.poll(now, &at.engine.map()) else {
+                run.dirty = false;
+                break;
+            };
+            any = true;
+            let mut wire = vec![0; 512];
+            let len = encode::encode(&request.args(&run.options), &mut wire).unwrap_or(0);
+            wire.truncate(len);
+            let spec = CommandSpec::new(Target::Node(request.node), Access::Read, len as u32)
+                .with_retry(RetryPermission::IfNotExecuted);
+            match self.submit(client, spec, wire, Owner::Scan(request.ticket)) {
+                Some(tag) => {
+                    if let Some(run) = &mut self.clients[client].scan {
+                        run.flying.push((tag, request.node));
+                    }
+                }
+                None => {
+                    self.scan_failed(client, request.ticket);
+                    // A full table is left to empty itself.
+                    self.clients[client].scan.as_mut().into_iter().for_each(|run| run.dirty = false);
+                    break;
+                }
+            }
+        }
+        let at = &mut self.clients[client];
+        let Some(run) = at.scan.as_mut() else { return any };
+        if run.scan.wants_refresh() {
+            at.engine.refresh(now);
+            any = true;
+        }
+        if run.scan.is_done() {
+            self.end_scan(client);
+        }
+        any
+    }
+
+    /// A page, or a proof.
+    pub fn scan_reply(&mut self, client: usize, ticket: Ticket, frame: &Frame<'_>) {
+        let at = &mut self.clients[client];
+        let now = at.at(self.now);
+        let Some(run) = at.scan.as_mut() else { return };
+        run.dirty = true;
+        let keys = &mut run.keys;
+        let _ = run.scan.on_reply(now, ticket, frame, &at.engine.map(), |key| {
+            keys.insert(key.to_vec());
+        });
+    }
+
+    /// A request of a scan ended without a reply.
+    pub fn scan_failed(&mut self, client: usize, ticket: Ticket) {
+        let at = &mut self.clients[client];
+        let now = at.at(self.now);
+        if let Some(run) = at.scan.as_mut() {
+            run.dirty = true;
+            run.scan.on_failed(now, ticket);
+        }
+    }
+
+    /// A connection was lost: cursors of it are worth nothing, subscriptions on it are gone.
+    pub fn connection_lost(&mut self, client: usize, conn: ConnId, node: Option<NodeId>) {
+        self.subs_lost(client, conn);
+        let at = &mut self.clients[client];
+        let now = at.at(self.now);
+        let (Some(run), Some(node)) = (at.scan.as_mut(), node) else { return };
+        run.dirty = true;
+        run.scan.on_lost(now, &node);
+        let gone: Vec<u64> = run.flying.iter().filter(|(_, at)| *at == node).map(|(tag, _)| *tag).collect();
+        run.flying.retain(|(_, at)| *at != node);
+        for tag in gone {
+            let Some(request) = at.requests.get(tag as usize).filter(|request| request.end.is_none()) else { continue };
+            at.engine.cancel(now, request.id);
+        }
+    }
+
+    fn end_scan(&mut self, client: usize) {
+        let Some(run) = self.clients[client].scan.take() else { return };
+        let certificate = run.scan.certificate();
+        let complete = certificate.check().is_ok();
+        self.note(What::Scan, [client as u64, 1 + u64::from(complete), run.keys.len() as u64]);
+        if complete {
+            self.stats.scans.0 += 1;
+        } else {
+            self.stats.scans.1 += 1;
+        }
+        let steady = u32::from(self.options.steady);
+        let mut missing = Vec::new();
+        for n in 0..steady {
+            let key = steady_key(n).into_bytes();
+            if !run.keys.contains(&key) && self.servers.readable(&key) {
+                missing.push(key);
+            }
+        }
+        let proven = certificate.proven();
+        let lost = super::check::scan::lost(&missing, proven);
+        let hostile = self.options.hostile.is_some();
+        self.check(5, lost.is_none() || hostile, || {
+            format!(
+                "client {client}: the scan vouches for a slot of which it did not return {}",
+                lost.unwrap_or_default()
+            )
+        });
+        let stranger = run.keys.iter().find(|key| !self.servers.written(key));
+        let text = stranger.map(|key| key.escape_ascii().to_string());
+        self.check(5, text.is_none() || hostile, || {
+            format!("client {client}: the scan returned {}, which never was", text.unwrap_or_default())
+        });
+        let gap = 200_000 + self.dice(Label::Work).exponential(1_000_000);
+        self.after(gap, Ev::Scan(client));
+    }
+}
+
+/// The slots that are named as without a proof, as a set.
+#[must_use]
+pub fn contains(proven: &SlotSet, key: &[u8]) -> bool {
+    proven.contains(Slot::of_key(key))
+}

@@ -1,0 +1,502 @@
+//! The servers: the cluster model, and what happens to the processes around it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use slotwise::connection::ControlFrame;
+use slotwise::slot::Slot;
+use slotwise_std::mini::model::{ClientId, Model, ModelOptions};
+
+use super::client::Served;
+use super::kinds::Fault;
+use super::net::{Stage, Way};
+use super::options::Options;
+use super::trace::{What, hash_of};
+use super::wire::{self, Request};
+use super::world::{Ev, World};
+
+/// The port of every node.
+pub const PORT: u16 = 7000;
+/// Addresses that begin so belong to nobody: only an adversary or a script names them.
+pub const FORGED: &str = "10.66.";
+/// Where the other cluster says it can be reached.
+pub const ALIEN: &str = "10.77.0.1";
+/// The passwords, in the order in which they are used. Nothing else contains their beginning.
+pub const PASSWORDS: [&str; 3] = ["canary-pw-one", "canary-pw-two", "canary-pw-three"];
+/// What shows a password.
+pub const CANARY: &[u8] = b"canary-pw-";
+
+/// The name of a node in the name service, which clients know from the beginning.
+#[must_use]
+pub fn seed_name(node: usize) -> String {
+    format!("seed-{}.test", node + 1)
+}
+
+/// A command as the client's side wrote it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// A frame of the engine's own.
+    Own(ControlFrame),
+    /// A request.
+    One(u64),
+    /// A command of a MULTI ... EXEC group, and whether it is EXEC.
+    Member(u64, bool),
+}
+
+/// The server's side of a connection.
+#[derive(Debug)]
+pub struct Session {
+    /// The model's name for it.
+    pub client: ClientId,
+    /// Whether it is a node of another cluster.
+    pub alien: bool,
+    /// Bytes that are no whole command yet, or wait because the process stands still.
+    pub input: Vec<u8>,
+    /// The request that blocks it.
+    pub blocked: Option<Sent>,
+    /// The server ends it behind so many replies.
+    pub ends_after: Option<u32>,
+}
+
+/// A server process.
+#[derive(Clone, Debug, Default)]
+pub struct SimNode {
+    /// Where it listens.
+    pub addr: (String, u16),
+    /// Whether the process runs.
+    pub up: bool,
+    /// It stands still until then.
+    pub paused: u64,
+    /// Nothing gets to it before.
+    pub deaf: u64,
+    /// Nothing comes from it before.
+    pub mute: u64,
+    /// Dials are refused until then.
+    pub refuses: u64,
+    /// Dials are not answered until then.
+    pub ignores: u64,
+    /// Further fates of dials until then: closed at once, too late, another cluster.
+    pub closes: u64,
+    /// Dials are answered when the client has given up, until then.
+    pub late: u64,
+    /// Its address belongs to another cluster until then.
+    pub stolen: u64,
+    /// Every reply takes so much longer.
+    pub slow: u64,
+    /// The nodes do not hear it until then.
+    pub off_bus: u64,
+}
+
+/// The bus between the nodes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Bus {
+    /// Somebody has news.
+    talking: bool,
+    /// The pair that talks next.
+    turn: usize,
+    /// Pairs that had nothing new to say, in a row.
+    quiet: usize,
+}
+
+/// Everything on the other side.
+#[derive(Debug)]
+pub struct Servers {
+    /// The cluster.
+    pub model: Model,
+    /// Another cluster, which has got addresses of this one.
+    pub alien: Model,
+    /// The processes.
+    pub nodes: Vec<SimNode>,
+    /// Who listens where.
+    pub by_addr: BTreeMap<(String, u16), usize>,
+    /// Connections by the model's names.
+    pub sessions: BTreeMap<(bool, ClientId), u32>,
+    /// Executions and refusals so far.
+    pub order: u64,
+    /// The network is slow until then.
+    pub slow_network: u64,
+    /// How far the news have spread.
+    pub bus: Bus,
+    /// Slots that changed their owner in this run, or may have.
+    pub moved: Vec<u16>,
+    /// An operator's connections, one to each node.
+    pub operators: Vec<ClientId>,
+    /// The password that is asked for.
+    pub password: usize,
+    /// Names of addresses used so far.
+    pub renames: u32,
+    /// Slots that move key by key now, and where to.
+    pub moving: BTreeMap<u16, usize>,
+    /// Keys that were written at any time.
+    names: BTreeSet<Vec<u8>>,
+    /// Messages published on each channel.
+    pub published: BTreeMap<Vec<u8>, u64>,
+}
+
+impl Servers {
+    /// The servers of a run.
+    #[must_use]
+    pub fn new(options: &Options) -> Self {
+        let (primaries, replicas) = options.shards;
+        let model = |seed, primaries: u8, replicas: u8| {
+            Model::new(ModelOptions {
+                profile: options.server,
+                primaries: usize::from(primaries),
+                replicas: usize::from(replicas),
+                password: options.password.then(|| PASSWORDS[0].as_bytes().to_vec()),
+                full_coverage: false,
+                seed,
+            })
+        };
+        let mut servers = Self {
+            model: model(1, primaries, replicas),
+            alien: model(77, 1, 0),
+            nodes: Vec::new(),
+            by_addr: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            order: 0,
+            slow_network: 0,
+            bus: Bus::default(),
+            moved: Vec::new(),
+            operators: Vec::new(),
+            password: 0,
+            renames: 0,
+            moving: BTreeMap::new(),
+            names: BTreeSet::new(),
+            published: BTreeMap::new(),
+        };
+        servers.alien.set_address(0, ALIEN, PORT);
+        for node in 0..servers.model.node_count() {
+            servers.nodes.push(SimNode { up: true, ..SimNode::default() });
+            servers.rename(node, format!("10.0.0.{}", node + 1));
+            let operator = servers.model.connect(node);
+            servers.operators.push(operator);
+            if options.password {
+                servers.operate(node, &[b"AUTH", PASSWORDS[0].as_bytes()]);
+            }
+        }
+        servers
+    }
+
+    /// Gives a node another host.
+    pub fn rename(&mut self, node: usize, host: String) {
+        self.model.set_address(node, &host, PORT);
+        self.by_addr.retain(|_, at| *at != node);
+        self.by_addr.insert((host.clone(), PORT), node);
+        self.by_addr.insert((seed_name(node), PORT), node);
+        self.nodes[node].addr = (host, PORT);
+    }
+
+    /// A command of an operator at a node; its reply.
+    pub fn operate(&mut self, node: usize, words: &[&[u8]]) -> Vec<u8> {
+        let operator = self.operators[node];
+        let words: Vec<Vec<u8>> = words.iter().map(|word| word.to_vec()).collect();
+        self.model.request(operator, &words);
+        self.model.take_output(operator)
+    }
+
+    /// Whether a client that follows redirects can read the key.
+    #[must_use]
+    pub fn readable(&self, key: &[u8]) -> bool {
+        let slot = Slot::of_key(key).get();
+        let target = self.moving.get(&slot).copied();
+        self.model.owner(slot).into_iter().chain(target).any(|node| self.model.has_key(node, key))
+    }
+
+    /// Whether the key was ever written.
+    #[must_use]
+    pub fn written(&self, key: &[u8]) -> bool {
+        self.names.contains(key)
+    }
+
+    /// Notes which keys a command may write.
+    pub fn note_names(&mut self, words: &[Vec<u8>]) {
+        let step = match words[0].as_slice() {
+            b"SET" | b"INCR" | b"APPEND" | b"RPUSH" | b"LPUSH" => words.len(),
+            b"MSET" => 2,
+            b"EVAL" => {
+                self.names.extend(words.get(3).cloned());
+                return;
+            }
+            _ => return,
+        };
+        for key in words[1..].iter().step_by(step) {
+            if !self.names.contains(key) {
+                self.names.insert(key.clone());
+            }
+        }
+    }
+
+    /// The model behind a connection.
+    pub fn model_of(&mut self, alien: bool) -> &mut Model {
+        if alien { &mut self.alien } else { &mut self.model }
+    }
+}
+
+/// Answers that prove that nothing ran, as servers give them.
+const REFUSALS: [&[u8]; 13] = [
+    b"-MOVED ",
+    b"-ASK ",
+    b"-TRYAGAIN ",
+    b"-CLUSTERDOWN ",
+    b"-LOADING ",
+    b"-EXECABORT ",
+    b"-NOAUTH ",
+    b"-NOPERM ",
+    b"-READONLY ",
+    b"-BUSY ",
+    b"-OOM ",
+    b"-CROSSSLOT ",
+    b"-MASTERDOWN ",
+];
+
+/// Whether a reply says that the command was refused before it ran.
+#[must_use]
+pub fn is_refusal(reply: &[u8]) -> bool {
+    REFUSALS.iter().any(|refusal| reply.starts_with(refusal))
+}
+
+impl World {
+    /// A dial succeeds: the server has a connection.
+    pub fn accept(&mut self, link: u32, node: usize, alien: bool) {
+        let client = self.servers.model_of(alien).connect(if alien { 0 } else { node });
+        self.servers.sessions.insert((alien, client), link);
+        let session = Session { client, alien, input: Vec::new(), blocked: None, ends_after: None };
+        self.links[link as usize].session = Some(session);
+    }
+
+    /// The server's side ends; it answers nothing any more.
+    pub fn end_session(&mut self, link: u32) {
+        if let Some(session) = self.links[link as usize].session.take() {
+            self.servers.sessions.remove(&(session.alien, session.client));
+            self.servers.model_of(session.alien).disconnect(session.client);
+            self.flush();
+        }
+    }
+
+    /// The server ends the connection in order: what was answered still arrives.
+    pub fn server_closes(&mut self, link: u32) {
+        self.end_session(link);
+        if self.links[link as usize].stage == Stage::Open {
+            self.put(link, Way::Down, None);
+        }
+    }
+
+    /// A node that stood still goes on.
+    pub fn node_goes_on(&mut self, node: usize) {
+        let links: Vec<u32> = self.servers.sessions.values().copied().collect();
+        for link in links {
+            if self.links[link as usize].node == Some(node) {
+                self.serve_link(link);
+            }
+        }
+    }
+
+    /// Runs the commands that have come in whole.
+    pub fn serve_link(&mut self, link: u32) {
+        let at = &self.links[link as usize];
+        if let Some(node) = at.node {
+            let node = &self.servers.nodes[node];
+            if node.paused > self.now {
+                return;
+            }
+        }
+        loop {
+            let at = &mut self.links[link as usize];
+            let Some(session) = &mut at.session else { return };
+            if session.blocked.is_some() {
+                break;
+            }
+            match wire::request(&session.input) {
+                Request::More => break,
+                Request::Command(words, used) => {
+                    session.input.drain(..used);
+                    let sent = at.frames.pop_front();
+                    self.serve(link, sent, &words);
+                }
+                Request::Bad => {
+                    let text = String::from_utf8_lossy(&session.input).chars().take(80).collect::<String>();
+                    self.violate(1, format!("link {link}: the client wrote what is no command: {text:?}"));
+                    return;
+                }
+            }
+            if self.violation.is_some() {
+                return;
+            }
+        }
+        self.flush();
+    }
+
+    fn serve(&mut self, link: u32, sent: Option<Sent>, words: &[Vec<u8>]) {
+        let Some(sent) = sent else {
+            return self.violate(1, format!("link {link}: a command that nobody wrote: {:?}", words.first()));
+        };
+        self.check_secrets(link, words);
+        self.servers.note_names(words);
+        self.flush();
+        let Some(session) = &self.links[link as usize].session else { return };
+        let (client, alien) = (session.client, session.alien);
+        let model = self.servers.model_of(alien);
+        model.request(client, words);
+        let out = model.take_output(client);
+        let closing = model.is_closing(client);
+        if out.is_empty() {
+            if let Some(session) = &mut self.links[link as usize].session {
+                session.blocked = Some(sent);
+            }
+        } else {
+            self.served(link, sent, &out);
+            self.answer(link, sent, out);
+        }
+        let at = &mut self.links[link as usize];
+        let ended = at.session.as_mut().is_some_and(|session| {
+            let left = session.ends_after.map(|left| left.saturating_sub(1));
+            session.ends_after = left;
+            left == Some(0)
+        });
+        if closing || ended {
+            self.server_closes(link);
+        }
+    }
+
+    /// Sends a reply on its way, as the node sends it.
+    fn answer(&mut self, link: u32, sent: Sent, out: Vec<u8>) {
+        let out = if self.links[link as usize].hostile { self.twist(link, sent, out) } else { out };
+        if !out.is_empty() && self.links[link as usize].stage == Stage::Open {
+            self.put(link, Way::Down, Some(out));
+        }
+    }
+
+    /// Writes down what became of a command.
+    fn served(&mut self, link: u32, sent: Sent, out: &[u8]) {
+        let len = wire::value_len(out).unwrap_or(out.len());
+        let reply = &out[..len];
+        let refused = is_refusal(reply);
+        let (tag, ran, counts) = match sent {
+            Sent::Own(frame) => return self.served_own(link, frame, out),
+            Sent::One(tag) => (tag, !refused, true),
+            Sent::Member(tag, exec) => {
+                let ran = exec && reply.starts_with(b"*") && !reply.starts_with(b"*-1");
+                (tag, ran, exec || reply.starts_with(b"-"))
+            }
+        };
+        if reply.starts_with(b"-MOVED ") || reply.starts_with(b"-ASK ") {
+            self.stats.redirects += 1;
+        }
+        let hash = hash_of(reply);
+        self.note(What::Served, [u64::from(link), tag, hash]);
+        self.trace.say(|| String::from_utf8_lossy(&reply[..reply.len().min(60)]).trim_end().replace("\r\n", " "));
+        if !counts {
+            return;
+        }
+        self.servers.order += 1;
+        let order = self.servers.order;
+        let at = &self.links[link as usize];
+        let (client, node, hostile) = (at.client, at.node.unwrap_or(usize::MAX), at.hostile);
+        self.stats.executions += u64::from(ran);
+        let Some(request) = self.clients[client].requests.get_mut(tag as usize) else { return };
+        let flat = request.spec.streamed.then(|| hash_of(&wire::flatten(reply)));
+        let redirect = reply.starts_with(b"-MOVED ") || reply.starts_with(b"-ASK ");
+        request.served.push(Served { order, at: self.now, node, hash, flat, ran, redirect, hostile });
+    }
+
+    fn served_own(&mut self, link: u32, frame: ControlFrame, out: &[u8]) {
+        self.note(What::Control, [u64::from(link), out.len() as u64, 1]);
+        let question =
+            matches!(frame, ControlFrame::ClusterSlots | ControlFrame::ClusterNodes | ControlFrame::ClusterShards);
+        if !question {
+            return;
+        }
+        let client = self.links[link as usize].client;
+        let known = &mut self.clients[client].confirmed;
+        if self.links[link as usize].session.as_ref().is_some_and(|session| session.alien) {
+            known.insert((ALIEN.to_owned(), PORT));
+        }
+        for node in &self.servers.nodes {
+            let host = node.addr.0.as_bytes();
+            if !known.contains(&node.addr) && out.windows(host.len()).any(|part| part == host) {
+                known.insert(node.addr.clone());
+            }
+        }
+    }
+
+    /// Sends what the models have for their clients besides replies.
+    pub fn flush(&mut self) {
+        let mut waiting: VecDeque<u32> = VecDeque::new();
+        for ((alien, client), link) in &self.servers.sessions {
+            let model = if *alien { &self.servers.alien } else { &self.servers.model };
+            if model.has_output(*client) || model.is_closing(*client) {
+                waiting.push_back(*link);
+            }
+        }
+        for link in waiting {
+            let Some(session) = &mut self.links[link as usize].session else { continue };
+            let (client, alien) = (session.client, session.alien);
+            let out = self.servers.model_of(alien).take_output(client);
+            let closing = self.servers.model_of(alien).is_closing(client);
+            if !out.is_empty() {
+                self.flushed(link, out);
+            }
+            if closing {
+                self.server_closes(link);
+            }
+        }
+    }
+
+    fn flushed(&mut self, link: u32, out: Vec<u8>) {
+        let Some(session) = &mut self.links[link as usize].session else { return };
+        let reply = !out.starts_with(b">");
+        match session.blocked.take_if(|_| reply) {
+            Some(sent) => {
+                self.served(link, sent, &out);
+                self.answer(link, sent, out);
+                self.at(self.now, Ev::Node(self.links[link as usize].node.unwrap_or(0)));
+            }
+            None => {
+                if self.links[link as usize].stage == Stage::Open {
+                    self.put(link, Way::Down, Some(out));
+                }
+            }
+        }
+    }
+
+    /// Some nodes hear of others: pairs in turn, until a whole round brings nothing new.
+    pub fn gossip(&mut self) {
+        let count = self.servers.nodes.len();
+        let pairs = count * count;
+        for _ in 0..count {
+            let turn = self.servers.bus.turn;
+            self.servers.bus.turn = (turn + 1) % pairs;
+            let (from, to) = (turn / count, turn % count);
+            let cut = |node: usize| self.servers.nodes[node].off_bus > self.now || !self.servers.nodes[node].up;
+            let news = cut(from) || cut(to) || self.servers.model.gossip(from, to);
+            self.servers.bus.quiet = if news { 0 } else { self.servers.bus.quiet + 1 };
+        }
+        self.flush();
+        self.note(What::Gossip, [self.servers.bus.turn as u64, 0, 0]);
+        if self.servers.bus.quiet > pairs {
+            self.servers.bus.talking = false;
+            return;
+        }
+        let again = 5_000 + self.dice(super::dice::Label::Cluster).exponential(60_000);
+        self.after(again, Ev::Gossip);
+    }
+
+    /// Says that views differ now.
+    pub fn unsettle(&mut self) {
+        self.servers.bus.quiet = 0;
+        if !self.servers.bus.talking {
+            self.servers.bus.talking = true;
+            let first = self.dice(super::dice::Label::Cluster).exponential(100_000);
+            let nodes = self.servers.nodes.len() as u32;
+            self.servers.bus.turn = self.dice(super::dice::Label::Cluster).below(nodes * nodes) as usize;
+            self.after(first, Ev::Gossip);
+        }
+    }
+
+    /// Counts a strike of a fault.
+    pub fn strikes(&mut self, fault: Fault, of: u64) {
+        self.stats.fault(fault);
+        self.note(What::Fault, [fault as u64, of, 0]);
+        self.trace.say(|| fault.name().to_owned());
+    }
+}

@@ -1,0 +1,294 @@
+//! Sharded subscriptions, and what is published to them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use slotwise::command::{Access, CommandSpec, Target};
+use slotwise::ids::{CommandId, ConnId, NodeId};
+use slotwise::pubsub::{
+    Action, Bucket, Channel, CommandDone, Event as Told, Kind, Link, Parts, Policy, PushEvent, Reconciler, Storage,
+    SubTicket, View,
+};
+use slotwise::resp::{Frame, encode};
+use slotwise::slot::Slot;
+use slotwise::time::{Duration, Instant};
+use slotwise::topology::Owner as SlotOwner;
+
+use super::client::Owner;
+use super::dice::Label;
+use super::trace::What;
+use super::working::TAGS;
+use super::world::{Ev, Phase, World};
+
+/// Tables of a reconciler.
+#[derive(Debug)]
+pub struct Channels {
+    channels: Vec<Channel>,
+    buckets: Vec<Bucket>,
+    links: Vec<Link>,
+    names: Vec<u8>,
+}
+
+impl Storage for Channels {
+    fn view(&self) -> View<'_> {
+        View { channels: &self.channels, buckets: &self.buckets, links: &self.links, names: &self.names }
+    }
+
+    fn parts(&mut self) -> Parts<'_> {
+        Parts {
+            channels: &mut self.channels,
+            buckets: &mut self.buckets,
+            links: &mut self.links,
+            names: &mut self.names,
+        }
+    }
+}
+
+/// What a client knows of one channel's messages.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Heard {
+    /// The number of the last message.
+    pub last: Option<u64>,
+    /// A gap was announced since.
+    pub gap: bool,
+}
+
+/// The subscriptions of a client.
+pub struct Subs {
+    /// The part of the core that looks after them.
+    pub wishes: Reconciler<Channels>,
+    flying: BTreeMap<u64, (CommandId, NodeId, Option<Slot>, Action)>,
+    /// What is wanted now.
+    pub wanted: BTreeSet<Vec<u8>>,
+    /// What was heard.
+    pub heard: BTreeMap<Vec<u8>, Heard>,
+    refreshes: u32,
+    map_changed: bool,
+}
+
+impl Subs {
+    /// Nothing is wanted yet.
+    #[must_use]
+    pub fn new(number: usize) -> Self {
+        let channels = Channels {
+            channels: vec![Channel::EMPTY; 32],
+            buckets: vec![Bucket::EMPTY; 32],
+            links: vec![Link::EMPTY; 40],
+            names: vec![0; 2_048],
+        };
+        Self {
+            wishes: Reconciler::new(Policy::DEFAULT, number as u64, channels),
+            flying: BTreeMap::new(),
+            wanted: BTreeSet::new(),
+            heard: BTreeMap::new(),
+            refreshes: 0,
+            map_changed: true,
+        }
+    }
+}
+
+/// A channel's name.
+#[must_use]
+pub fn channel(n: u32) -> Vec<u8> {
+    format!("{{t{}}}ch{n}", n % TAGS).into_bytes()
+}
+
+impl World {
+    /// Wants a channel.
+    pub fn want(&mut self, client: usize, name: &[u8]) {
+        let Some(subs) = self.clients[client].subs.as_mut() else { return };
+        if subs.wishes.want(Kind::Sharded, name).is_ok() {
+            subs.wanted.insert(name.to_vec());
+            subs.heard.insert(name.to_vec(), Heard::default());
+        }
+    }
+
+    /// No longer wants a channel.
+    pub fn unwant(&mut self, client: usize, name: &[u8]) {
+        let Some(subs) = self.clients[client].subs.as_mut() else { return };
+        subs.wishes.unwant(Kind::Sharded, name);
+        subs.wanted.remove(name);
+    }
+
+    /// Looks after the subscriptions; says whether there was anything to do.
+    pub fn tend_subs(&mut self, client: usize) -> bool {
+        let at = &mut self.clients[client];
+        let now = at.at(self.now);
+        let Some(subs) = at.subs.as_mut() else { return false };
+        let mut any = false;
+        let refreshes = at.engine.refreshes();
+        if subs.map_changed || refreshes != subs.refreshes {
+            subs.map_changed = false;
+            subs.refreshes = refreshes;
+            subs.wishes.on_map(at.engine.map_asked(), &at.engine.map());
+            let map = at.engine.map();
+            let moved = |(_, node, slot, action): &&(CommandId, NodeId, Option<Slot>, Action)| {
+                let owner = slot.and_then(|slot| match map.owner(slot) {
+                    SlotOwner::Node(at) => map.node(at).map(slotwise::topology::Node::id),
+                    _ => None,
+                });
+                *action == Action::Subscribe && owner.is_some_and(|owner| owner != *node)
+            };
+            let ids: Vec<CommandId> = subs.flying.values().filter(moved).map(|flying| flying.0).collect();
+            for id in ids {
+                at.engine.cancel(now, id);
+            }
+            any = true;
+        }
+        loop {
+            let at = &mut self.clients[client];
+            let Some(subs) = at.subs.as_mut() else { return any };
+            let Some(request) = subs.wishes.poll(now, &at.engine.map()) else { break };
+            any = true;
+            let args = subs.wishes.args(&request);
+            let mut wire = vec![0; encode::encoded_len(&args).unwrap_or(0) as usize];
+            let len = encode::encode(&args, &mut wire).unwrap_or(0);
+            let mut spec = CommandSpec::new(Target::Node(request.node), Access::Read, len as u32);
+            spec.subscribe = true;
+            spec.timeout = Some(Duration::from_secs(3));
+            let ticket = request.ticket.to_bits();
+            let submitted = self.submit(client, spec, wire, Owner::Sub(ticket));
+            let at = &mut self.clients[client];
+            let Some(subs) = at.subs.as_mut() else { return any };
+            match submitted {
+                Some(tag) => {
+                    let id = at.requests[tag as usize].id;
+                    subs.flying.insert(ticket, (id, request.node, request.slot, request.action));
+                }
+                None => subs.wishes.on_command_done(now, request.ticket, CommandDone::Failed),
+            }
+        }
+        let at = &mut self.clients[client];
+        if at.subs.as_mut().is_some_and(|subs| subs.wishes.wants_refresh()) {
+            at.engine.refresh(now);
+            any = true;
+        }
+        self.tell_subs(client);
+        any
+    }
+
+    fn tell_subs(&mut self, client: usize) {
+        let Some(subs) = self.clients[client].subs.as_mut() else { return };
+        let mut gaps = 0;
+        while let Some(told) = subs.wishes.poll_event() {
+            if let Told::Gap { channel, .. } = told
+                && let Some((_, name)) = subs.wishes.name(channel)
+            {
+                gaps += 1;
+                let name = name.to_vec();
+                subs.heard.entry(name).or_default().gap = true;
+            }
+        }
+        self.stats.messages.1 += gaps;
+        for _ in 0..gaps {
+            self.note(What::Gap, [client as u64, 0, 0]);
+        }
+    }
+
+    fn sub_done(&mut self, client: usize, ticket: u64, done: CommandDone<'_>) {
+        let at = &mut self.clients[client];
+        let now = at.at(self.now);
+        if let Some(subs) = at.subs.as_mut() {
+            subs.flying.remove(&ticket);
+            subs.wishes.on_command_done(now, SubTicket::from_bits(ticket), done);
+        }
+    }
+
+    /// A subscribe command was refused.
+    pub fn sub_refused(&mut self, client: usize, ticket: u64, frame: &Frame<'_>) {
+        let error = frame.error().unwrap_or_default();
+        self.sub_done(client, ticket, CommandDone::Refused { error });
+    }
+
+    /// A subscribe command ended without an answer.
+    pub fn sub_failed(&mut self, client: usize, ticket: u64) {
+        self.sub_done(client, ticket, CommandDone::Failed);
+    }
+
+    /// A subscribe command was carried out.
+    pub fn confirmed(&mut self, client: usize, tag: u64, conn: ConnId) {
+        let Some(request) = self.clients[client].requests.get(tag as usize) else { return };
+        if let Owner::Sub(ticket) = request.owner {
+            self.sub_done(client, ticket, CommandDone::Fenced { conn });
+        }
+    }
+
+    /// A connection with subscriptions answered.
+    pub fn subscriber_alive(&mut self, client: usize, conn: ConnId, asked: Instant) {
+        if let Some(subs) = self.clients[client].subs.as_mut() {
+            subs.wishes.on_alive(conn, asked);
+        }
+    }
+
+    /// A connection with subscriptions was lost.
+    pub fn subs_lost(&mut self, client: usize, conn: ConnId) {
+        if let Some(subs) = self.clients[client].subs.as_mut() {
+            subs.wishes.on_lost(conn);
+        }
+        self.tell_subs(client);
+    }
+
+    /// A push came.
+    pub fn pushed(&mut self, client: usize, conn: ConnId, frame: &Frame<'_>) {
+        self.tell_subs(client);
+        let Some(subs) = self.clients[client].subs.as_mut() else { return };
+        let PushEvent::Message(message) = subs.wishes.on_push(conn, frame) else { return };
+        let name = message.channel.to_vec();
+        let number = std::str::from_utf8(message.payload).ok().and_then(|text| text.parse::<u64>().ok());
+        let gap = message.gap.is_some();
+        let wanted = subs.wanted.contains(&name);
+        let heard = subs.heard.entry(name.clone()).or_default();
+        heard.gap |= gap;
+        let before = *heard;
+        *heard = Heard { last: number, gap: false };
+        self.stats.messages.0 += 1;
+        self.note(What::Message, [client as u64, number.unwrap_or(u64::MAX), 0]);
+        let text = name.escape_ascii().to_string();
+        let tainted = self.options.hostile.is_some();
+        self.check(6, wanted || tainted, || format!("client {client}: a message of {text}, which is not wanted"));
+        let fault = super::check::subscriptions::gap(before, number);
+        self.check(6, fault.is_none() || tainted, || format!("client {client}: {text}: {}", fault.unwrap_or_default()));
+    }
+
+    /// The map changed: subscriptions may have to move, and so may expectations.
+    pub fn map_changed(&mut self, client: usize) {
+        let at = &mut self.clients[client];
+        if let Some(subs) = at.subs.as_mut() {
+            subs.map_changed = true;
+        }
+        self.check_map(client);
+    }
+
+    /// Somebody publishes at the owner of a channel's slot.
+    pub fn publish(&mut self) {
+        let count = u32::from(self.options.channels);
+        if count == 0 {
+            return;
+        }
+        let dice = self.streams.of(Label::Work);
+        let name = channel(dice.below(count));
+        let gap = 10_000 + dice.exponential(100_000);
+        if self.phase != Phase::Shutdown {
+            self.after(gap, Ev::Publish);
+        }
+        self.publish_to(&name);
+    }
+
+    /// Publishes the next message of a channel at its owner; how many got it.
+    pub fn publish_to(&mut self, name: &[u8]) -> Option<u64> {
+        let owner = self.servers.model.owner(Slot::of_key(name).get())?;
+        let node = &self.servers.nodes[owner];
+        if !node.up || node.paused > self.now {
+            return None;
+        }
+        let number = self.servers.published.entry(name.to_vec()).or_insert(0);
+        let payload = number.to_string();
+        let reply = self.servers.operate(owner, &[b"SPUBLISH", name, payload.as_bytes()]);
+        let text = std::str::from_utf8(&reply).unwrap_or_default().trim_end();
+        let got = text.strip_prefix(':').and_then(|text| text.parse().ok());
+        if got.is_some() {
+            *self.servers.published.entry(name.to_vec()).or_insert(0) += 1;
+        }
+        self.flush();
+        got
+    }
+}
