@@ -1,6 +1,8 @@
 //! The blocking client against real clusters.
 
+mod connections;
 mod failover;
+mod imitation;
 mod migration;
 mod multi_key;
 mod open_pipeline;
