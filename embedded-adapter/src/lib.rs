@@ -133,8 +133,12 @@
 mod asynch;
 mod buffers;
 mod driver;
-#[cfg(feature = "smoltcp")]
+#[cfg(any(feature = "smoltcp", feature = "nal", feature = "nal-async"))]
 mod literal;
+#[cfg(feature = "nal")]
+mod nal;
+#[cfg(feature = "nal-async")]
+mod nal_async;
 #[cfg(feature = "smoltcp")]
 mod smoltcp_set;
 mod steps;
@@ -146,6 +150,10 @@ mod work;
 pub use asynch::{Alarm, AsyncStreamSet};
 pub use buffers::{BufferError, Buffers, Lane, MIN_RX, StaticBuffers};
 pub use driver::{Driven, Driver};
+#[cfg(feature = "nal")]
+pub use nal::{Literals, NalSet, Names, StackDns};
+#[cfg(feature = "nal-async")]
+pub use nal_async::{NalConnections, NoDns};
 #[cfg(feature = "smoltcp")]
 pub use smoltcp_set::{SmoltcpNet, SmoltcpSet, smoltcp_time};
 pub use streams::{StreamSet, Streams};
