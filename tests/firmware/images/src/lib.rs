@@ -1,8 +1,12 @@
 //! What the images do. It is `no_std` and runs on the host as well, in this package's tests.
 #![no_std]
 
+#[cfg(feature = "full")]
+pub mod adapter;
 #[cfg(target_os = "none")]
 pub mod board;
+#[cfg(feature = "full")]
+pub mod engine;
 pub mod minimal;
 mod report;
 pub mod world;
@@ -19,5 +23,14 @@ mod tests {
         minimal::run(&mut report);
         assert_eq!(report.failed, 0, "line of the check that failed, of {}", report.checks);
         assert!(report.checks > 20);
+    }
+
+    #[test]
+    #[cfg(feature = "full")]
+    fn engine_runs() {
+        let mut report = Report::default();
+        engine::run(&mut adapter::Adapter::new(), &mut engine::Application::new(), &mut report);
+        assert_eq!(report.failed, 0, "line of the check that failed, of {}", report.checks);
+        assert!(report.checks > 100);
     }
 }
