@@ -9,12 +9,21 @@ fn main() {
     }
     let target = env::var("TARGET").expect("cargo sets TARGET");
     // Flash is larger than any board's, so that unoptimised images link; the budgets are held elsewhere.
-    let (flash, ram, ram_len) = match target.as_str() {
-        "thumbv6m-none-eabi" => (0, 0x2000_0000_u32, "16K"), // microbit
-        _ if target.starts_with("thumb") => (0, 0x2000_0000, "64K"), // lm3s6965evb, mps2
-        _ => (0x8000_0000_u32, 0x8040_0000, "64K"),          // riscv32 virt
-    };
-    let script = format!(
+    let (flash, ram) = if target.starts_with("thumb") { (0, 0x2000_0000_u32) } else { (0x8000_0000_u32, 0x8040_0000) };
+    let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets OUT_DIR"));
+    // The minimal image runs on a board with 16 KiB of RAM as well, the others on boards with 64 KiB.
+    for (name, ram_len) in [("small.x", "16K"), ("image.x", "64K")] {
+        fs::write(out.join(name), script(flash, ram, ram_len)).expect("OUT_DIR can be written");
+    }
+    println!("cargo::rustc-link-search={}", out.display());
+    println!("cargo::rustc-link-arg-bins=--nmagic");
+    println!("cargo::rustc-link-arg-bin=minimal=-Tsmall.x");
+    println!("cargo::rustc-link-arg-bin=engine=-Timage.x");
+}
+
+/// Flash for code and constants, RAM for data with the stack at its end.
+fn script(flash: u32, ram: u32, ram_len: &str) -> String {
+    format!(
         "ENTRY(start)
 MEMORY {{
     FLASH (rx) : ORIGIN = {flash:#x}, LENGTH = 4M
@@ -30,10 +39,5 @@ SECTIONS {{
     /DISCARD/ : {{ *(.ARM.exidx .ARM.exidx.* .ARM.extab .ARM.extab.* .eh_frame .eh_frame_hdr) }}
 }}
 "
-    );
-    let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets OUT_DIR"));
-    fs::write(out.join("image.x"), script).expect("OUT_DIR can be written");
-    println!("cargo::rustc-link-search={}", out.display());
-    println!("cargo::rustc-link-arg-bins=-Timage.x");
-    println!("cargo::rustc-link-arg-bins=--nmagic");
+    )
 }

@@ -9,6 +9,7 @@ use slotwise::connection::{ControlFrame, Secret, Settings};
 use slotwise::ids::ConnId;
 use slotwise::time::{Duration, Instant};
 
+use crate::measure::{Step, step};
 use crate::{Report, check, world};
 
 /// The engine whose RAM is budgeted: 4 nodes, 64 ranges, 128 bytes of host names, 4 connections, 32 commands and two
@@ -33,10 +34,15 @@ struct Line {
     port: u16,
     due: [Due; DUE],
     len: usize,
+    /// A command was left without an answer, so nothing behind it is answered either.
+    mute: bool,
 }
 
 impl Line {
     fn push(&mut self, due: Due) {
+        if self.mute {
+            return;
+        }
         if let Some(place) = self.due.get_mut(self.len) {
             *place = due;
             self.len += 1;
@@ -103,7 +109,7 @@ impl Adapter {
 
     /// Takes in a command.
     pub fn submit(&mut self, spec: CommandSpec, report: &mut Report) {
-        check!(report, self.cluster.submit(self.now, spec).is_ok());
+        check!(report, step(Step::Submit, || self.cluster.submit(self.now, spec)).is_ok());
     }
 
     /// Lets everything happen that can happen now.
@@ -111,7 +117,7 @@ impl Adapter {
     pub fn pump(&mut self, scenario: &mut impl Scenario, report: &mut Report) {
         for _ in 0..1_000 {
             let mut busy = false;
-            while let Some(event) = self.cluster.poll_event() {
+            while let Some(event) = step(Step::Event, || self.cluster.poll_event()) {
                 busy = true;
                 self.event(event, report);
                 scenario.event(self.now, &self.cluster, event, report);
@@ -133,13 +139,15 @@ impl Adapter {
     pub fn wait(&mut self, span: Duration, scenario: &mut impl Scenario, report: &mut Report) {
         let end = self.now + span;
         for _ in 0..1_000 {
-            let Some(at) = self.cluster.poll_timeout().filter(|at| *at <= end) else { break };
+            let Some(at) = step(Step::PollTimeout, || self.cluster.poll_timeout()).filter(|at| *at <= end) else {
+                break;
+            };
             self.now = self.now.max(at);
-            self.cluster.handle_timeout(self.now);
+            step(Step::Timeout, || self.cluster.handle_timeout(self.now));
             self.pump(scenario, report);
         }
         self.now = end;
-        self.cluster.handle_timeout(end);
+        step(Step::Timeout, || self.cluster.handle_timeout(end));
         self.pump(scenario, report);
     }
 
@@ -155,7 +163,7 @@ impl Adapter {
         let mut broken = 0;
         for place in &mut self.lines {
             if let Some(line) = place.take_if(|line| line.port == port) {
-                self.cluster.handle_disconnected(self.now, line.conn);
+                step(Step::Disconnected, || self.cluster.handle_disconnected(self.now, line.conn));
                 broken += 1;
             }
         }
@@ -170,8 +178,8 @@ impl Adapter {
                     check!(report, false);
                     return;
                 };
-                *place = Some(Line { conn, port, due: [Due::Bytes(&[]); DUE], len: 0 });
-                self.cluster.handle_connected(self.now, conn);
+                *place = Some(Line { conn, port, due: [Due::Bytes(&[]); DUE], len: 0, mute: false });
+                step(Step::Connected, || self.cluster.handle_connected(self.now, conn));
             }
             Event::Closed { conn, .. } => {
                 if let Some(place) = self.lines.get_mut(conn.index()) {
@@ -186,7 +194,8 @@ impl Adapter {
         let mut busy = false;
         loop {
             let Some(line) = self.lines.get_mut(at).and_then(Option::as_mut) else { return busy };
-            let transmit = with_env(|env| self.cluster.poll_transmit(self.now, line.conn, env)).flatten();
+            let transmit =
+                with_env(|env| step(Step::Transmit, || self.cluster.poll_transmit(self.now, line.conn, env))).flatten();
             let Some(transmit) = transmit else { return busy };
             busy = true;
             let written = match transmit {
@@ -202,13 +211,14 @@ impl Adapter {
                     if asking {
                         line.push(Due::Bytes(b"+OK\r\n"));
                     }
-                    if let Some(reply) = scenario.answer(line.port, tag, asking) {
-                        line.push(Due::Bytes(reply));
+                    match scenario.answer(line.port, tag, asking) {
+                        Some(reply) => line.push(Due::Bytes(reply)),
+                        None => line.mute = true,
                     }
                     len as usize + if asking { ControlFrame::Asking.encoded_len(&SETTINGS) } else { 0 }
                 }
             };
-            self.cluster.handle_written(self.now, line.conn, written);
+            step(Step::Written, || self.cluster.handle_written(self.now, line.conn, written));
         }
     }
 
@@ -230,7 +240,8 @@ impl Adapter {
             end = if self.piece == 0 { bytes.len() } else { bytes.len().min(end + self.piece) };
             loop {
                 let rx = bytes.get(from..end).unwrap_or_default();
-                let progress = with_env(|env| self.cluster.handle_input(self.now, conn, env, rx, true));
+                let progress =
+                    with_env(|env| step(Step::Input, || self.cluster.handle_input(self.now, conn, env, rx, true)));
                 let Some(Ok(progress)) = progress else {
                     report.fold(1);
                     if let Some(place) = self.lines.get_mut(conn.index()) {
@@ -267,7 +278,10 @@ fn control(frame: ControlFrame, port: u16, sent: &[u8]) -> Due {
         ControlFrame::ClusterNodes => world::scan_reply(at_a, true),
         ControlFrame::Ping { .. } => {
             // `*2\r\n$4\r\nPING\r\n` and then the nonce.
-            return sent.get(14..).and_then(|nonce| nonce.first_chunk()).map_or(Due::Bytes(b"+PONG\r\n"), |n| Due::Echo(*n));
+            return sent
+                .get(14..)
+                .and_then(|nonce| nonce.first_chunk())
+                .map_or(Due::Bytes(b"+PONG\r\n"), |n| Due::Echo(*n));
         }
         _ => b"+OK\r\n",
     })

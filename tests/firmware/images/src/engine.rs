@@ -10,6 +10,7 @@ use slotwise::slot::Slot;
 use slotwise::time::{Duration, Instant};
 
 use crate::adapter::{Adapter, Scenario, Storage};
+use crate::measure::{Step, step};
 use crate::{Report, check, world};
 
 /// Tags of this image's own commands, of scan requests and of subscriptions.
@@ -67,13 +68,14 @@ impl Scenario for Application {
             Output::Token { tag, token, .. } if tag & KIND == SCAN => {
                 let ticket = Ticket::from_bits((tag & !KIND) >> 1);
                 let mut each = 0;
-                let handled =
-                    self.scan.on_token(now, ticket, &token, &mut [], &cluster.map(), |key| each += key.len() as u32);
+                let handled = step(Step::ScanToken, || {
+                    self.scan.on_token(now, ticket, &token, &mut [], &cluster.map(), |key| each += key.len() as u32)
+                });
                 check!(report, matches!(handled, Ok(Handled::More | Handled::Done)));
                 self.keys += each;
             }
             Output::Token { .. } => self.tokens += 1,
-            Output::Push { conn, frame } => match self.reconciler.on_push(conn, &frame) {
+            Output::Push { conn, frame } => match step(Step::Push, || self.reconciler.on_push(conn, &frame)) {
                 PushEvent::Message(message) => {
                     check!(report, message.channel == b"news" && message.payload == b"hello");
                     self.messages += 1;
@@ -107,7 +109,9 @@ impl Scenario for Application {
                 }
             }
             Event::Alive { conn, asked } => self.reconciler.on_alive(conn, asked),
-            Event::MapChanged { .. } => self.reconciler.on_map(cluster.map_asked(), &cluster.map()),
+            Event::MapChanged { .. } => {
+                step(Step::PubsubMap, || self.reconciler.on_map(cluster.map_asked(), &cluster.map()))
+            }
             _ => {}
         }
     }
@@ -139,7 +143,7 @@ impl Default for Application {
 /// Submits one command by its words.
 fn send(adapter: &mut Adapter, words: &[&str], tag: u64, report: &mut Report) {
     let len = encode::encoded_len(words).unwrap_or(0) as u32;
-    match analyse(&FULL, words).and_then(|found| found.spec(len)) {
+    match step(Step::Analyse, || analyse(&FULL, words)).and_then(|found| found.spec(len)) {
         Ok(spec) => adapter.submit(CommandSpec { streamed: tag == STREAMED, ..spec.with_tag(tag) }, report),
         Err(_) => check!(report, false),
     }
@@ -158,7 +162,7 @@ pub fn run(adapter: &mut Adapter, app: &mut Application, report: &mut Report) {
 
 fn pipeline(adapter: &mut Adapter, app: &mut Application, report: &mut Report) {
     adapter.piece = 7;
-    adapter.cluster.connect(adapter.now);
+    step(Step::Refresh, || adapter.cluster.connect(adapter.now));
     adapter.pump(app, report);
     check!(report, !adapter.cluster.map().is_empty());
     const KEYS: [&str; 4] = ["foo", "bar", "user", "a"];
@@ -205,7 +209,7 @@ fn scan(adapter: &mut Adapter, app: &mut Application, report: &mut Report) {
         if app.scan.is_done() {
             break;
         }
-        while let Some(request) = app.scan.poll(adapter.now, &adapter.cluster.map()) {
+        while let Some(request) = step(Step::ScanPoll, || app.scan.poll(adapter.now, &adapter.cluster.map())) {
             let args = request.args(&options);
             let len = encode::encoded_len(&args).unwrap_or(0) as u32;
             check!(report, args.count() >= 2);
@@ -225,7 +229,7 @@ fn subscribe(adapter: &mut Adapter, app: &mut Application, report: &mut Report) 
         check!(report, false);
         return;
     };
-    while let Some(request) = app.reconciler.poll(adapter.now, &adapter.cluster.map()) {
+    while let Some(request) = step(Step::PubsubPoll, || app.reconciler.poll(adapter.now, &adapter.cluster.map())) {
         let len = encode::encoded_len(&app.reconciler.args(&request)).unwrap_or(0) as u32;
         let mut spec = CommandSpec::new(Target::Node(request.node), Access::Write, len);
         spec.subscribe = true;
@@ -251,16 +255,18 @@ fn trouble(adapter: &mut Adapter, app: &mut Application, report: &mut Report) {
     let id = adapter.cluster.submit(adapter.now, spec);
     adapter.pump(app, report);
     match id {
-        Ok(id) => check!(report, adapter.cluster.cancel(adapter.now, id) == CancelStage::InFlight),
+        Ok(id) => {
+            check!(report, step(Step::Cancel, || adapter.cluster.cancel(adapter.now, id)) == CancelStage::InFlight)
+        }
         Err(_) => check!(report, false),
     }
     check!(report, adapter.break_off(world::B_PORT) >= 1);
     adapter.wait(Duration::from_secs(60), app, report);
     check!(report, app.failures == 2 && adapter.cluster.commands_live() == 0);
-    adapter.cluster.refresh(adapter.now);
+    step(Step::Refresh, || adapter.cluster.refresh(adapter.now));
     adapter.wait(Duration::from_secs(60), app, report);
     check!(report, adapter.cluster.refreshes() >= 2 && adapter.cluster.last_rejection().is_none());
-    adapter.cluster.shutdown(adapter.now);
+    step(Step::Shutdown, || adapter.cluster.shutdown(adapter.now));
     adapter.wait(Duration::from_secs(60), app, report);
     check!(report, adapter.cluster.is_drained());
 }

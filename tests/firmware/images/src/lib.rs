@@ -7,6 +7,7 @@ pub mod adapter;
 pub mod board;
 #[cfg(feature = "full")]
 pub mod engine;
+pub mod measure;
 pub mod minimal;
 mod report;
 pub mod world;
