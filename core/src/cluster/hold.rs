@@ -38,6 +38,12 @@ impl Hold {
         }
     }
 
+    /// The hold that makes every slot wait until the connection has given `until` answers.
+    #[must_use]
+    pub(crate) fn and_all(self, until: u32) -> Self {
+        Self::All(until)
+    }
+
     /// Whether the hold is over once the connection has given `answered` answers.
     pub(crate) fn over(self, answered: u32) -> bool {
         match self {

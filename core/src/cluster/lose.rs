@@ -194,13 +194,13 @@ impl Engine<'_> {
         }
     }
 
-    /// Moves unsent commands of a slot that left this connection's node to the held ones, in order.
-    pub(crate) fn hold_queued(&mut self, conn: u32, slot: crate::slot::Slot) {
+    /// Moves unsent commands of a slot (or of every one) that left this connection's node to the held ones, in order.
+    pub(crate) fn hold_queued(&mut self, conn: u32, slot: Option<crate::slot::Slot>) {
         let mut queue = core::mem::take(&mut self.conn(conn).queue);
         let mut kept = List::EMPTY;
         while let Some(index) = queue.pop_front(self.t.commands) {
             let entry = self.peek(index);
-            if entry.slot() == Some(slot) && entry.ask().is_none() {
+            if entry.slot().is_some_and(|its| slot.is_none_or(|slot| its == slot)) && entry.ask().is_none() {
                 let entry = self.entry(index);
                 entry.set_place(Place::Held);
                 entry.set(Flag::DELAYED, true);

@@ -11,7 +11,7 @@ use crate::resp::{Frame, Token};
 use crate::server_error::{RedirectTarget, ServerError};
 use crate::slot::Slot;
 use crate::time::{Duration, Instant};
-use crate::topology::{Node, NodeIndex, Owner, Reason as Why};
+use crate::topology::{MovedCase, Node, NodeIndex, Owner, Reason as Why};
 
 /// How long a reply is kept unread while a topology reply is awaited that shows whether its redirect is true.
 const STALL: Duration = Duration::from_secs(1);
@@ -337,25 +337,30 @@ impl Engine<'_> {
             crate::topology::Owner::Node(at) => self.t.by_node.get(at.index()).copied(),
             _ => None,
         };
-        let _ = crate::topology::moved(&mut self.map_mut(), slot, node);
+        let case = crate::topology::moved(&mut self.map_mut(), slot, node);
         self.s.map_event = true;
+        // A promoted replica took over every slot of its shard.
+        let moved = if case == MovedCase::Promoted { None } else { Some(slot) };
         if let Some(former) = former.filter(|former| *former != NONE && *former != conn) {
             if !self.conn(former).in_flight.is_empty() {
-                self.hold_back(former, slot);
+                self.hold_back(former, moved);
             }
-            self.hold_queued(former, slot);
+            self.hold_queued(former, moved);
         }
         // The refused command is still the first in flight, so the hold lasts at least until it was routed anew.
-        self.hold_back(conn, slot);
-        self.hold_queued(conn, slot);
+        self.hold_back(conn, moved);
+        self.hold_queued(conn, moved);
         self.drive_refresh(now);
     }
 
-    /// New commands of the slot wait until the connection has answered what it has now.
-    fn hold_back(&mut self, conn: u32, slot: crate::slot::Slot) {
+    /// New commands of the slot (or of every one) wait until the connection has answered what it has now.
+    fn hold_back(&mut self, conn: u32, slot: Option<Slot>) {
         let entry = self.conn(conn);
         let before = entry.hold;
-        entry.hold = before.and(slot, entry.sent);
+        entry.hold = match slot {
+            Some(slot) => before.and(slot, entry.sent),
+            None => before.and_all(entry.sent),
+        };
         if before == Hold::None {
             self.s.holds = self.s.holds.saturating_add(1);
         }

@@ -158,3 +158,32 @@ fn a_refusal_of_a_streamed_command_is_followed_however_it_is_cut() {
     }
     world.expect("127.0.0.1:7002", &[&format!("cmd{tag}")]);
 }
+
+#[test]
+fn a_failover_holds_every_slot_of_the_shard() {
+    let mut world = World::new(|config| {
+        config.window = 1;
+        config.refresh.burst = 1;
+        config.refresh.interval = Duration::from_secs(3_600);
+    });
+    world.cluster.connect(world.now);
+    world.pump();
+    world.join(A);
+    world.feed(A, "$40\r\naaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n");
+    let replica = "*4\r\n$9\r\n127.0.0.1\r\n:7002\r\n$40\r\nbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\r\n*0\r\n";
+    let primary = "*4\r\n$9\r\n127.0.0.1\r\n:7001\r\n$40\r\naaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n*0\r\n";
+    world.feed(A, &format!("*1\r\n*4\r\n:0\r\n:16383\r\n{primary}{replica}"));
+    world.sent.clear();
+    // One in flight, and one of another slot behind it.
+    let (refused, queued) = (world.set(5), world.set(6));
+    world.expect(A, &[&cmd(refused)]);
+    world.feed(A, "-MOVED 5 127.0.0.1:7002\r\n");
+    let later = world.set(6);
+    world.join(B);
+    for tag in [refused, queued, later] {
+        world.expect(B, &[&cmd(tag)]);
+        world.feed(B, "+OK\r\n");
+    }
+    let resent: Vec<_> = world.take_out();
+    assert_eq!(resent, [reply(refused, "+OK"), reply(queued, "+OK"), reply(later, "+OK")]);
+}
