@@ -79,6 +79,12 @@ impl Lane {
         self.stage != Stage::Free && self.conn == conn
     }
 
+    /// Bytes in both buffers.
+    pub(crate) const fn buffered(&self) -> usize {
+        let received = self.rx_end.saturating_sub(self.rx_start);
+        received.saturating_add(self.tx_end.saturating_sub(self.tx_start))
+    }
+
     /// Whether the command's bytes are needed to go on with the stream.
     pub(crate) fn is_writing(&self, wanted: CommandId) -> bool {
         matches!(self.writing, Writing::Command { id, .. } if id == wanted)

@@ -174,6 +174,12 @@ impl<'m, S: Storage> Driver<'m, S> {
         self.steps
     }
 
+    /// Bytes received and not consumed, and output that was not sent, of all connections: 0 when nothing is half done.
+    #[must_use]
+    pub fn buffered(&mut self) -> usize {
+        self.buffers.lanes().iter().fold(0, |sum, lane| sum.saturating_add(lane.buffered()))
+    }
+
     /// Whether the connection is open as far as the transport has said.
     #[must_use]
     pub fn is_open(&mut self, conn: ConnId) -> bool {

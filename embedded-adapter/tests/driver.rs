@@ -2,12 +2,20 @@
 
 mod world;
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use slotwise::addr::NodeAddr;
-use slotwise::cluster::{Cluster, Config, Env, StaticStorage, Storage};
+use slotwise::cluster::{Cluster, Config, Env, StaticStorage, Storage, SubmitError};
+use slotwise::command::CommandSpec;
 use slotwise::connection::{Secret, Settings};
-use slotwise::pipeline::{Outcome, Reason};
+use slotwise::ids::{CommandId, ConnId};
+use slotwise::pipeline::{Failure, Outcome, Reason};
+use slotwise::resp::Token;
 use slotwise::slot::Slot;
-use slotwise_embedded::{BufferError, Buffers, Driver, Lane, MIN_RX, StaticBuffers};
+use slotwise_embedded::{
+    At, BufferError, Buffers, Dial, Driver, Lane, MIN_RX, Moved, Reply, StaticBuffers, Transport, Work,
+};
 use world::{App, End, Net, PORT, Ticks};
 
 /// Runs `test` with a driver over three nodes, 1 KiB to receive and 128 bytes to transmit for each connection.
@@ -253,6 +261,114 @@ fn shutting_down_waits_for_replies_and_closes_every_connection() {
             assert!(net.wires.is_empty());
         },
     );
+}
+
+/// Counts what a call of the driver makes of the outside.
+struct Counted<'a, T> {
+    inner: &'a mut T,
+    done: Rc<Cell<u32>>,
+    looked: Rc<Cell<u32>>,
+}
+
+impl<T> Counted<'_, T> {
+    fn count(&self, done: bool) {
+        let counter = if done { &self.done } else { &self.looked };
+        counter.set(counter.get() + 1);
+    }
+}
+
+impl<T: Transport> Transport for Counted<'_, T> {
+    fn dial(&mut self, conn: ConnId, host: &str, port: u16) -> Dial {
+        let dial = self.inner.dial(conn, host, port);
+        self.count(dial != Dial::Pending);
+        dial
+    }
+
+    fn recv(&mut self, conn: ConnId, buf: &mut [u8]) -> Moved {
+        let moved = self.inner.recv(conn, buf);
+        self.count(moved != Moved::WouldBlock);
+        moved
+    }
+
+    fn send(&mut self, conn: ConnId, bytes: &[u8]) -> Moved {
+        let moved = self.inner.send(conn, bytes);
+        self.count(moved != Moved::WouldBlock);
+        moved
+    }
+
+    fn close(&mut self, conn: ConnId) {
+        self.inner.close(conn);
+    }
+}
+
+impl<W: Work> Work for Counted<'_, W> {
+    fn next_command(&mut self, at: &At<'_>) -> Option<CommandSpec> {
+        self.inner.next_command(at)
+    }
+
+    fn submitted(&mut self, tag: u64, result: Result<CommandId, SubmitError>) {
+        self.count(true);
+        self.inner.submitted(tag, result);
+    }
+
+    fn encode(&mut self, tag: u64, offset: usize, out: &mut [u8]) -> usize {
+        self.count(true);
+        self.inner.encode(tag, offset, out)
+    }
+
+    fn reply(&mut self, at: &At<'_>, tag: u64, reply: Reply<'_>) {
+        self.count(true);
+        self.inner.reply(at, tag, reply);
+    }
+
+    fn token(&mut self, at: &At<'_>, tag: u64, token: Token<'_>, last: bool) {
+        self.count(true);
+        self.inner.token(at, tag, token, last);
+    }
+
+    fn failed(&mut self, at: &At<'_>, tag: u64, failure: Failure) {
+        self.count(true);
+        self.inner.failed(at, tag, failure);
+    }
+
+    fn map_changed(&mut self, at: &At<'_>) {
+        self.count(true);
+        self.inner.map_changed(at);
+    }
+}
+
+#[test]
+fn no_call_does_more_than_its_budget() {
+    for budget in [1, 2, 5, 32, 1_000] {
+        with_driver::<256>(
+            |_| {},
+            |driver| {
+                let (mut net, mut app, mut clock) = (Net::new(3), App::default(), Ticks(0));
+                (net.read, net.write) = (100, 30);
+                fragment(&mut net);
+                mixed(&mut app);
+                app.push(&["SET", "large", &"v".repeat(3_000)]);
+                app.push(&["GET", "large"]);
+                let (done, looked) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+                let (mut most, mut most_looks, mut calls) = (0, 0, 0_u32);
+                while !app.is_done() {
+                    let mut work = Counted { inner: &mut app, done: Rc::clone(&done), looked: Rc::clone(&looked) };
+                    let mut wire = Counted { inner: &mut net, done: Rc::clone(&done), looked: Rc::clone(&looked) };
+                    let driven = driver.drive(&mut clock, &mut wire, &mut work, budget);
+                    let (did, looks) = (done.take(), looked.take());
+                    assert!(driven.steps <= budget && did <= driven.steps, "{did} of {driven:?}");
+                    // Between two steps, and after the last one, no connection is looked at twice in vain.
+                    assert!(looks <= (driven.steps + 1) * 3 * 4, "{looks} looks in {} steps", driven.steps);
+                    (most, most_looks, calls) = (most.max(did), most_looks.max(looks), calls + 1);
+                    clock.0 = if driven.idle { clock.0.max(driven.wake.unwrap().as_micros()) } else { clock.0 };
+                }
+                println!(
+                    "budget {budget}: {calls} calls, at most {most} things done and {most_looks} looks in vain in one"
+                );
+                assert!(budget > 100 || most == budget, "the budget was used up");
+            },
+        );
+    }
 }
 
 #[test]

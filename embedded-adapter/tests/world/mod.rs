@@ -34,6 +34,13 @@ pub(crate) struct Net {
     pub(crate) hesitant: bool,
     /// Nodes that take no bytes.
     pub(crate) shut: Vec<usize>,
+    /// How many more bytes a node takes, and gives, if that is bounded.
+    pub(crate) take: BTreeMap<usize, usize>,
+    pub(crate) give: BTreeMap<usize, usize>,
+    /// Nodes that carry out commands and say nothing; that lose all they are sent; that cannot be dialled.
+    pub(crate) mute: Vec<usize>,
+    pub(crate) hole: Vec<usize>,
+    pub(crate) dark: Vec<usize>,
     /// Looks a dial needs.
     pub(crate) dial_looks: u32,
     looks: u32,
@@ -57,6 +64,11 @@ impl Net {
             write: usize::MAX,
             hesitant: false,
             shut: Vec::new(),
+            take: BTreeMap::new(),
+            give: BTreeMap::new(),
+            mute: Vec::new(),
+            hole: Vec::new(),
+            dark: Vec::new(),
             dial_looks: 0,
             looks: 0,
             turn: 0,
@@ -84,7 +96,7 @@ impl Net {
 
     pub(crate) fn writable(&mut self, conn: ConnId) -> bool {
         let node = self.wire(conn).map(|wire| wire.node);
-        node.is_none_or(|node| !self.shut.contains(&node))
+        node.is_none_or(|node| !self.shut.contains(&node) && self.take.get(&node) != Some(&0))
     }
 
     fn pump(&mut self, conn: ConnId) {
@@ -103,6 +115,9 @@ impl Net {
             }
         }
         wire.coming.extend(self.model.take_output(wire.client));
+        if self.mute.contains(&wire.node) {
+            wire.coming.clear();
+        }
     }
 
     /// The server ends every connection of the node.
@@ -114,6 +129,9 @@ impl Net {
 impl Transport for Net {
     fn dial(&mut self, conn: ConnId, host: &str, port: u16) -> Dial {
         assert_eq!(host, "127.0.0.1");
+        if self.dark.contains(&usize::from(port - PORT)) {
+            return Dial::Pending;
+        }
         self.looks += 1;
         if self.looks <= self.dial_looks {
             return Dial::Pending;
@@ -134,8 +152,14 @@ impl Transport for Net {
         }
         self.pump(conn);
         let most = self.read;
-        let Some(wire) = self.wire(conn) else { return Moved::Closed };
-        let count = wire.coming.len().min(buf.len()).min(most);
+        let Some((_, wire)) = self.wires.get_mut(&conn.index()).filter(|(known, _)| *known == conn) else {
+            return Moved::Closed;
+        };
+        let mut count = wire.coming.len().min(buf.len()).min(most);
+        if let Some(left) = self.give.get_mut(&wire.node) {
+            count = count.min(*left);
+            *left -= count;
+        }
         buf.iter_mut().zip(wire.coming.drain(..count)).for_each(|(to, byte)| *to = byte);
         if count == 0 { Moved::WouldBlock } else { Moved::Bytes(count) }
     }
@@ -145,9 +169,17 @@ impl Transport for Net {
         if self.hesitates() || !self.writable(conn) {
             return Moved::WouldBlock;
         }
-        let count = bytes.len().min(self.write);
-        let Some(wire) = self.wire(conn) else { return Moved::Closed };
-        wire.sent.extend_from_slice(&bytes[..count]);
+        let mut count = bytes.len().min(self.write);
+        let Some((_, wire)) = self.wires.get_mut(&conn.index()).filter(|(known, _)| *known == conn) else {
+            return Moved::Closed;
+        };
+        if let Some(left) = self.take.get_mut(&wire.node) {
+            count = count.min(*left);
+            *left -= count;
+        }
+        if !self.hole.contains(&wire.node) {
+            wire.sent.extend_from_slice(&bytes[..count]);
+        }
         self.written += count;
         Moved::Bytes(count)
     }
@@ -217,6 +249,11 @@ impl App {
 
     pub(crate) fn is_done(&self) -> bool {
         self.ends.len() == self.commands.len()
+    }
+
+    /// Bytes of the command's reply that were handed out so far.
+    pub(crate) fn partly(&self, tag: u64) -> usize {
+        self.streams.get(&tag).map_or(0, String::len)
     }
 
     pub(crate) fn reply(&self, tag: u64) -> &str {
