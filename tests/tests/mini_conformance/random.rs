@@ -1,6 +1,6 @@
 //! Random sequences over a few keys of a few slots, while the slots move. `SLOTWISE_SEED=n` runs another sequence.
 
-use super::pair::Pair;
+use crate::pair::Pair;
 use slotwise_tests::real::ServerKind;
 
 /// xorshift64*; the same sequence on every machine.
@@ -94,13 +94,19 @@ fn run(kind: ServerKind, seed: u64, steps: usize) {
     }
     let [real, mini] = pair.scan_all();
     assert_eq!(real, mini, "keys at the end, seed {seed}");
-    println!("seed {seed}");
-    pair.finish(steps / 2);
+    println!("{kind:?}: seed {seed}, {} commands, {} replies compared", pair.commands, pair.compared);
+    assert!(pair.compared > steps / 2, "only {} replies were compared", pair.compared);
+    pair.check("random commands");
 }
 
 #[test]
 fn redis7_random_commands() {
     run(ServerKind::Redis7, 0x1234_5678, 6000);
+}
+
+#[test]
+fn redis8_random_commands() {
+    run(ServerKind::Redis8, 0x5678_1234, 6000);
 }
 
 #[test]

@@ -166,7 +166,6 @@ impl Model {
             let Some(wait) = self.client(id).wait.take() else { continue };
             let mut out = Out::new(self.client(id).resp3);
             match wait.what {
-                WaitFor::Keys if wait.words[0].eq_ignore_ascii_case(b"blmove") => out.null(),
                 WaitFor::Keys => out.null_array(),
                 WaitFor::Replicas(_) => {
                     let (node, offset) = (self.node_of(id), self.client(id).wrote_at);

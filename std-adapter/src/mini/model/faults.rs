@@ -80,6 +80,7 @@ impl Model {
         found.failed = false;
         found.starts += 1;
         found.writes_wait = None;
+        found.scripts.clear();
         // Another hash seed: cursors from before mean nothing.
         let seed = super::node::mix(self.options.seed ^ (found.starts << 32) ^ node as u64);
         found.store.reseed(seed);

@@ -42,6 +42,8 @@ pub(super) struct Node {
     pub(super) writes_wait: Option<Duration>,
     /// What it last heard from each node: version of that one's view, its epoch, and the version of its own view then.
     pub(super) heard: BTreeMap<usize, (u64, u64, u64)>,
+    /// Sources of scripts by their sums.
+    pub(super) scripts: BTreeMap<String, Vec<u8>>,
     /// How often its process was started.
     pub(super) starts: u64,
 }
@@ -71,6 +73,7 @@ impl Node {
             failed: false,
             writes_wait: None,
             heard: BTreeMap::new(),
+            scripts: BTreeMap::new(),
             starts: 0,
         }
     }

@@ -72,7 +72,7 @@ impl Model {
         if state.transaction.is_none() && !was_asking {
             state.asking = false;
         }
-        if state.replies == Replies::On {
+        if state.replies == Replies::On || out.pushes {
             state.out.append(&mut out.bytes);
         }
         if !state.behind.is_empty() {
@@ -156,12 +156,14 @@ impl Model {
             return Ok(());
         }
         let user = String::from_utf8_lossy(&client.user);
-        Err(if profile == Profile::Redis62 {
-            format!("NOPERM this user has no permissions to run the '{}' command or its subcommand", command.name)
-                .into()
-        } else {
-            format!("NOPERM User {user} has no permissions to run the '{full}' command").into()
-        })
+        Err(match profile {
+            Profile::Redis62 => {
+                format!("NOPERM this user has no permissions to run the '{}' command or its subcommand", command.name)
+            }
+            Profile::Redis7 => format!("NOPERM this user has no permissions to run the '{full}' command"),
+            _ => format!("NOPERM User {user} has no permissions to run the '{full}' command"),
+        }
+        .into())
     }
 
     /// What the state of the node forbids.
@@ -305,7 +307,7 @@ impl Model {
         let (mut writes, mut channels) = (false, false);
         for words in all {
             let Some(command) = commands::find(&words[0]) else { continue };
-            writes |= command.has(WRITE);
+            writes |= command.has(WRITE) || writes_by_flags(command, words);
             channels |= command.has(SHARD_CHANNEL);
             for key in command.keys_of(words) {
                 let slot = slot_of(key);
@@ -379,6 +381,8 @@ impl Redirects {
     }
 }
 
+const SCRIPT_SUBS: [(&str, i32); 3] = [("load", 3), ("exists", -3), ("flush", -2)];
+
 fn check_words(profile: Profile, command: &Command, words: &Words) -> Result<(), String> {
     if !command.fits(words.len()) {
         return Err(wrong_number(command.name));
@@ -386,14 +390,21 @@ fn check_words(profile: Profile, command: &Command, words: &Words) -> Result<(),
     match command.name {
         "cluster" => super::run_cluster::check_sub(profile, words),
         "client" => super::run_connection::check_client_sub(profile, words),
+        "acl" => super::run_acl::check_sub(profile, words),
+        "script" => super::run_connection::check_sub_in(profile, "script", &SCRIPT_SUBS, words),
         _ => Ok(()),
     }
+}
+
+/// Whether it is a script that says of itself that it may write.
+fn writes_by_flags(command: &Command, words: &Words) -> bool {
+    command.name == "eval" && super::run_script::shebang(&words[1]).0.is_some_and(|flags| !flags.contains("no-writes"))
 }
 
 /// The name in messages: a container command with its sub-command.
 fn full_name(command: &Command, words: &Words) -> String {
     match (command.name, words.get(1)) {
-        (container @ ("client" | "cluster"), Some(sub)) => {
+        (container @ ("acl" | "client" | "cluster" | "script"), Some(sub)) => {
             format!("{container}|{}", String::from_utf8_lossy(sub).to_ascii_lowercase())
         }
         (name, _) => name.to_owned(),

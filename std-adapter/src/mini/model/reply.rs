@@ -4,12 +4,14 @@
 #[derive(Debug)]
 pub(super) struct Out {
     pub(super) bytes: Vec<u8>,
+    /// It consists of pushes (which CLIENT REPLY OFF lets through).
+    pub(super) pushes: bool,
     resp3: bool,
 }
 
 impl Out {
     pub(super) fn new(resp3: bool) -> Self {
-        Out { bytes: Vec::new(), resp3 }
+        Out { bytes: Vec::new(), pushes: false, resp3 }
     }
 
     fn line(&mut self, kind: u8, text: &[u8]) {
@@ -25,6 +27,11 @@ impl Out {
 
     pub(super) fn simple(&mut self, text: &str) {
         self.line(b'+', text.as_bytes());
+    }
+
+    /// A status of any bytes.
+    pub(super) fn status(&mut self, text: &[u8]) {
+        self.line(b'+', text);
     }
 
     pub(super) fn ok(&mut self) {

@@ -28,7 +28,7 @@ const NOT_62: [&str; 2] = ["shards", "links"];
 pub(super) fn check_sub(profile: Profile, words: &Words) -> Result<(), String> {
     let subs: Vec<_> =
         SUBS.iter().copied().filter(|(sub, _)| profile != Profile::Redis62 || !NOT_62.contains(sub)).collect();
-    check_sub_in("cluster", &subs, words)
+    check_sub_in(profile, "cluster", &subs, words)
 }
 
 pub(super) fn cluster(model: &mut Model, id: ClientId, words: &Words, out: &mut Out) {
@@ -125,11 +125,11 @@ impl Model {
             node.migrating.remove(&slot);
         }
         let arrived = owner == me && node.importing.remove(&slot).is_some();
-        // Shard channels end at the side that loses the slot; on Valkey also those that came early, with ASKING, at the side
+        // Shard channels end at the side that loses the slot; from Redis 8 on also those that came early, with ASKING, at the side
         // that gets it.
         let left = node.owner(slot) == Some(me) && owner != me;
         let came = node.owner(slot) != Some(me) && owner == me;
-        let changed = left || came && node.profile == Profile::Valkey9;
+        let changed = left || came && node.profile > Profile::Redis7;
         node.view.set(slot, Some(owner));
         if arrived {
             // The others believe the newest claim.

@@ -128,10 +128,11 @@ pub(super) fn hello(model: &mut Model, id: ClientId, words: &Words, out: &mut Ou
         }
     }
     if !model.client(id).authenticated {
-        return out.error(
-            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> \
-             option can be used to authenticate the client and select the RESP protocol version at the same time",
-        );
+        let form = if model.profile(id) <= Profile::Redis7 { "HELLO AUTH" } else { "HELLO <proto> AUTH" };
+        return out.error(format!(
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the {form} <user> <pass> option can \
+             be used to authenticate the client and select the RESP protocol version at the same time"
+        ));
     }
     if let Some(name) = name {
         model.client(id).name = name;
@@ -199,11 +200,16 @@ fn client_subs(profile: Profile) -> &'static [(&'static str, i32)] {
 }
 
 pub(super) fn check_client_sub(profile: Profile, words: &Words) -> Result<(), String> {
-    check_sub_in("client", client_subs(profile), words)
+    check_sub_in(profile, "client", client_subs(profile), words)
 }
 
 /// Existence and number of words of a sub-command.
-pub(super) fn check_sub_in(command: &str, subs: &[(&str, i32)], words: &Words) -> Result<(), String> {
+pub(super) fn check_sub_in(
+    _profile: Profile,
+    command: &str,
+    subs: &[(&str, i32)],
+    words: &Words,
+) -> Result<(), String> {
     let name = String::from_utf8_lossy(&words[1]);
     let Some((sub, arity)) = subs.iter().find(|(sub, _)| sub.eq_ignore_ascii_case(&name)) else {
         return Err(format!("ERR unknown subcommand '{name}'. Try {} HELP.", command.to_uppercase()));

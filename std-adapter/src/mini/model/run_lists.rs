@@ -48,22 +48,36 @@ fn push(model: &mut Model, id: ClientId, words: &Words, out: &mut Out, add: fn(&
 
 /// `LPOP key [count]`
 pub(super) fn lpop(model: &mut Model, id: ClientId, words: &Words, out: &mut Out) {
+    pop(model, id, words, out, "lpop", List::pop_front);
+}
+
+pub(super) fn rpop(model: &mut Model, id: ClientId, words: &Words, out: &mut Out) {
+    pop(model, id, words, out, "rpop", List::pop_back);
+}
+
+fn pop(
+    model: &mut Model,
+    id: ClientId,
+    words: &Words,
+    out: &mut Out,
+    name: &str,
+    take: fn(&mut List) -> Option<Vec<u8>>,
+) {
     if words.len() > 3 {
-        return out.error(super::process::wrong_number("lpop"));
+        return out.error(super::process::wrong_number(name));
     }
     let count = match words.get(2).map(|word| number(word)) {
         None => None,
         Some(Some(n)) if n >= 0 => Some(usize::try_from(n).unwrap_or(usize::MAX)),
         Some(_) => return out.error("ERR value is out of range, must be positive"),
     };
-    let list = match model.list(id, &words[1]) {
+    let mut list = match model.list(id, &words[1]) {
         Err(()) => return out.error(WRONG_TYPE),
         Ok(None) if count.is_some() => return out.null_array(),
         Ok(None) => return out.null(),
-        Ok(Some(list)) => list,
+        Ok(Some(list)) => list.clone(),
     };
-    let mut list = list.clone();
-    let taken: Vec<_> = list.drain(..count.unwrap_or(1).min(list.len())).collect();
+    let taken: Vec<_> = (0..count.unwrap_or(1)).map_while(|_| take(&mut list)).collect();
     if count.is_some() {
         out.array(taken.len());
     }
@@ -138,5 +152,24 @@ pub(super) fn hgetall(model: &mut Model, id: ClientId, words: &Words, out: &mut 
     for (field, value) in hash.into_iter().flatten() {
         out.bulk(field);
         out.bulk(value);
+    }
+}
+
+pub(super) fn hdel(model: &mut Model, id: ClientId, words: &Words, out: &mut Out) {
+    let Ok(hash) = model.hash(id, &words[1]) else { return out.error(WRONG_TYPE) };
+    let mut hash = hash.cloned().unwrap_or_default();
+    let removed = words[2..].iter().filter(|field| hash.remove(*field).is_some()).count();
+    if removed > 0 && hash.is_empty() {
+        model.delete(id, &words[1]);
+    } else if removed > 0 {
+        model.alter(id, &words[1], Object::Hash(hash));
+    }
+    out.count(removed);
+}
+
+pub(super) fn hexists(model: &mut Model, id: ClientId, words: &Words, out: &mut Out) {
+    match model.hash(id, &words[1]) {
+        Err(()) => out.error(WRONG_TYPE),
+        Ok(hash) => out.int(hash.is_some_and(|hash| hash.contains_key(&words[2])).into()),
     }
 }

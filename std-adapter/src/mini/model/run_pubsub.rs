@@ -48,6 +48,7 @@ impl Kind {
 }
 
 fn confirm(out: &mut Out, what: &str, channel: Option<&[u8]>, count: usize) {
+    out.pushes = true;
     out.push(3);
     out.bulk(what);
     out.opt_bulk(channel);

@@ -3,8 +3,9 @@
 use super::client::Words;
 use super::replication::Effect;
 use super::reply::Out;
+use super::run_expiry::clock_of;
 use super::store::{Entry, Object};
-use super::{ClientId, Model};
+use super::{ClientId, Model, Profile};
 
 pub(super) const WRONG_TYPE: &str = "WRONGTYPE Operation against a key holding the wrong kind of value";
 pub(super) const NOT_INTEGER: &str = "ERR value is not an integer or out of range";
@@ -100,27 +101,33 @@ pub(super) fn strlen(model: &mut Model, id: ClientId, words: &Words, out: &mut O
     }
 }
 
-/// `SET key value [NX | XX] [GET] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]`; times are checked and ignored.
+/// `SET key value [NX | XX] [GET] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]`
 pub(super) fn set(model: &mut Model, id: ClientId, words: &Words, out: &mut Out) {
-    let (mut nx, mut xx, mut get, mut time) = (false, false, false, false);
+    let (mut nx, mut xx, mut get, mut keep, mut time) = (false, false, false, false, None);
     let mut rest = words[3..].iter();
     while let Some(word) = rest.next() {
-        match word.to_ascii_uppercase().as_slice() {
-            b"NX" if !xx => nx = true,
-            b"XX" if !nx => xx = true,
-            b"GET" => get = true,
-            b"KEEPTTL" if !time => time = true,
-            b"EX" | b"PX" | b"EXAT" | b"PXAT" if !time => {
-                time = true;
-                let Some(value) = rest.next() else { return out.error(SYNTAX) };
-                match number(value) {
-                    None => return out.error(NOT_INTEGER),
-                    Some(n) if n <= 0 => return out.error("ERR invalid expire time in 'set' command"),
-                    Some(_) => {}
-                }
-            }
+        match (clock_of(word), word.to_ascii_uppercase().as_slice()) {
+            (Some(clock), _) if time.is_none() && !keep => match rest.next() {
+                Some(number) => time = Some((clock, number)),
+                None => return out.error(SYNTAX),
+            },
+            (None, b"NX") if !xx => nx = true,
+            (None, b"XX") if !nx => xx = true,
+            (None, b"GET") => get = true,
+            (None, b"KEEPTTL") if time.is_none() => keep = true,
             _ => return out.error(SYNTAX),
         }
+    }
+    if nx && get && model.profile(id) == Profile::Redis62 {
+        return out.error(SYNTAX);
+    }
+    let mut expires = match time.map(|(clock, number)| clock.expiry(number, model.now, "set")) {
+        Some(Ok(at)) => Some(at),
+        Some(Err(text)) => return out.error(text),
+        None => None,
+    };
+    if keep {
+        expires = model.entry(id, &words[1]).and_then(|entry| entry.expires);
     }
     let old = match model.text(id, &words[1]) {
         Ok(old) => old.map(<[u8]>::to_vec),
@@ -129,8 +136,10 @@ pub(super) fn set(model: &mut Model, id: ClientId, words: &Words, out: &mut Out)
     };
     let exists = model.value(id, &words[1]).is_some();
     let done = !(nx && exists || xx && !exists);
-    if done {
-        model.put(id, &words[1], Object::Text(words[2].clone()));
+    if done && expires.is_some_and(|at| at <= model.now) {
+        model.delete(id, &words[1]);
+    } else if done {
+        model.put_entry(id, &words[1], Entry { object: Object::Text(words[2].clone()), expires });
     }
     if get {
         out.opt_bulk(old.as_deref());
@@ -209,4 +218,26 @@ pub(super) fn append(model: &mut Model, id: ClientId, words: &Words, out: &mut O
             model.alter(id, &words[1], Object::Text(new));
         }
     }
+}
+
+pub(super) fn getset(model: &mut Model, id: ClientId, words: &Words, out: &mut Out) {
+    match model.text(id, &words[1]) {
+        Err(()) => out.error(WRONG_TYPE),
+        Ok(old) => {
+            out.opt_bulk(old);
+            model.put(id, &words[1], Object::Text(words[2].clone()));
+        }
+    }
+}
+
+pub(super) fn setnx(model: &mut Model, id: ClientId, words: &Words, out: &mut Out) {
+    let free = model.value(id, &words[1]).is_none();
+    if free {
+        model.put(id, &words[1], Object::Text(words[2].clone()));
+    }
+    out.int(free.into());
+}
+
+pub(super) fn decr(model: &mut Model, id: ClientId, words: &Words, out: &mut Out) {
+    add(model, id, &words[1], -1, out);
 }

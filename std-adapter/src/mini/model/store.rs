@@ -14,6 +14,7 @@ pub(super) enum Object {
     Text(Vec<u8>),
     List(VecDeque<Vec<u8>>),
     Hash(BTreeMap<Vec<u8>, Vec<u8>>),
+    Set(BTreeSet<Vec<u8>>),
 }
 
 impl Object {
@@ -22,6 +23,7 @@ impl Object {
             Object::Text(_) => "string",
             Object::List(_) => "list",
             Object::Hash(_) => "hash",
+            Object::Set(_) => "set",
         }
     }
 }

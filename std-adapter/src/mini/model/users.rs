@@ -18,6 +18,16 @@ pub(super) struct User {
     pub(super) except: BTreeSet<String>,
 }
 
+impl User {
+    pub(super) fn allow(&mut self, command: &str, allowed: bool) {
+        if self.all_commands == allowed {
+            self.except.remove(command);
+        } else {
+            self.except.insert(command.to_owned());
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Users {
     users: BTreeMap<Vec<u8>, User>,
@@ -46,6 +56,10 @@ impl Users {
 
     pub(super) fn remove(&mut self, name: &[u8]) -> bool {
         self.users.remove(name).is_some()
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &Vec<u8>> {
+        self.users.keys()
     }
 
     /// A connection is let in without AUTH.
@@ -90,11 +104,7 @@ impl Model {
     pub fn set_allowed(&mut self, node: Option<usize>, name: &[u8], command: &str, allowed: bool) {
         for node in self.chosen(node) {
             let user = self.nodes[node].users.entry(name);
-            if user.all_commands == allowed {
-                user.except.remove(command);
-            } else {
-                user.except.insert(command.to_owned());
-            }
+            user.allow(command, allowed);
         }
     }
 
