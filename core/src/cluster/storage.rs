@@ -50,6 +50,25 @@ pub trait Storage {
     fn memory_used(&self) -> usize;
 }
 
+/// A lent storage serves as well, so that large tables can lie in a `static` that is never copied.
+impl<S: Storage + ?Sized> Storage for &mut S {
+    fn tables(&mut self) -> Tables<'_> {
+        (**self).tables()
+    }
+
+    fn shared(&self) -> Shared<'_> {
+        (**self).shared()
+    }
+
+    fn grow(&mut self, need: Need) -> bool {
+        (**self).grow(need)
+    }
+
+    fn memory_used(&self) -> usize {
+        (**self).memory_used()
+    }
+}
+
 /// The tables as the getters see them.
 #[derive(Clone, Copy)]
 pub struct Shared<'a> {
