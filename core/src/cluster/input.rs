@@ -5,6 +5,7 @@ use crate::cluster::conn::{Bits, ConnState, Mode, Purpose, Sink};
 use crate::cluster::engine::Engine;
 use crate::cluster::event::{CloseReason, ConnectionError, Output, Progress};
 use crate::connection::Progress as HandshakeProgress;
+use crate::fmt::{debug, warning};
 use crate::limits::Limits;
 use crate::pipeline::{Entry, Flag, Ix, Kind, Outcome, Reason};
 use crate::resp::{Frame, FrameState, RespError, Status, Token, TokenReader, TokenState};
@@ -61,6 +62,7 @@ impl Engine<'_> {
                     return Ok(Progress { consumed, output: Some(output) });
                 }
                 Err(error) => {
+                    warning!("connection {}: {}", conn, error);
                     self.lose(now, conn, close_reason(&error));
                     return Err(error);
                 }
@@ -317,6 +319,7 @@ impl Engine<'_> {
         if seed {
             entry.wants.set(Bits::MY_ID);
         }
+        debug!("connection {}: ready", conn);
         self.raise(conn, Bits::READY);
         self.ask_when_ready(conn);
         self.drive_refresh(now);

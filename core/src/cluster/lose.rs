@@ -4,6 +4,7 @@ use crate::cluster::conn::{ConnState, Purpose};
 use crate::cluster::engine::Engine;
 use crate::cluster::event::CloseReason;
 use crate::cluster::transmit::ASKING_LEN;
+use crate::fmt::{debug, warning};
 use crate::ids::NodeId;
 use crate::pipeline::{Entry, Flag, Ix, Kind, List, Outcome, Place, Reason};
 use crate::time::{Duration, Instant};
@@ -35,6 +36,12 @@ impl Engine<'_> {
         let mut queue = core::mem::take(&mut entry.queue);
         let node = self.node_at(conn);
         self.note_closed(conn, reason);
+        match reason {
+            CloseReason::Protocol | CloseReason::UnexpectedReply | CloseReason::Handshake => {
+                warning!("connection {} closed: {}", conn, reason.name());
+            }
+            _ => debug!("connection {} closed: {}", conn, reason.name()),
+        }
         if self.s.refresh_conn == conn {
             self.refresh_lost(now);
         }

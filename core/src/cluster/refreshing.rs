@@ -190,6 +190,9 @@ impl Engine<'_> {
         self.s.last_rejection = None;
         self.s.refresh.succeeded(now);
         debug!("new slot map: {} nodes, version {}", self.map().node_count(), self.map().version());
+        if self.map().overflowed() {
+            warning!("the slot map has no room for all ranges");
+        }
         self.rebind(now);
         self.requeue(now);
         self.unpark(now, true);

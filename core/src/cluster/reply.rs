@@ -5,6 +5,7 @@ use crate::cluster::engine::Engine;
 use crate::cluster::event::{ConnectionError, Output};
 use crate::cluster::hold::Hold;
 use crate::cluster::input::Step;
+use crate::fmt::debug;
 use crate::ids::NodeId;
 use crate::pipeline::{Budget, Decision, Entry, Flag, GroupRetry, Kind, NONE, Outcome, Place, Reason, decide};
 use crate::resp::{Frame, Token};
@@ -253,6 +254,7 @@ impl Engine<'_> {
                 if node.is_none() && flying.attempts() >= self.s.config.max_attempts {
                     return Ok(false);
                 }
+                debug!("connection {}: MOVED, slot {}, target known: {}", conn, slot.get(), node.is_some());
                 if let Some(node) = node {
                     self.patch(now, conn, slot, node);
                 }
@@ -267,6 +269,7 @@ impl Engine<'_> {
                 if node.is_none() && flying.attempts() >= self.s.config.max_attempts {
                     return Ok(false);
                 }
+                debug!("connection {}: ASK, target known: {}", conn, node.is_some());
                 self.follow(now, conn, head, node, None);
                 Ok(true)
             }

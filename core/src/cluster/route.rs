@@ -4,6 +4,7 @@ use crate::cluster::config::ReadFrom;
 use crate::cluster::conn::{Bits, ConnEntry, ConnState, Purpose};
 use crate::cluster::engine::Engine;
 use crate::connection::Liveness;
+use crate::fmt::debug;
 use crate::pipeline::{Aim, Entry, Flag, Ix, NONE, Place, Reason};
 use crate::slot::Slot;
 use crate::time::{Duration, Instant};
@@ -168,6 +169,7 @@ impl Engine<'_> {
         let entry = self.conn(conn);
         entry.state = ConnState::Dialing;
         entry.liveness = Liveness::dialling(now);
+        debug!("connection {}: connecting", conn);
         self.raise(conn, Bits::DIAL);
     }
 
