@@ -1,0 +1,54 @@
+//! The time since the start, from the SysTick timer.
+
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use cortex_m::peripheral::SYST;
+use cortex_m::peripheral::syst::SystClkSource;
+use slotwise::time::Instant;
+use slotwise_embedded::Clock;
+
+/// The chip's clock after a reset, in ticks a millisecond.
+const TICKS: u32 = 12_500;
+
+/// Milliseconds since the start: enough for 49 days.
+static MILLIS: AtomicU32 = AtomicU32::new(0);
+
+/// Starts the timer, which interrupts every millisecond.
+pub fn start(mut timer: SYST) {
+    timer.set_clock_source(SystClkSource::Core);
+    timer.set_reload(TICKS - 1);
+    timer.clear_current();
+    timer.enable_counter();
+    timer.enable_interrupt();
+}
+
+/// For the timer's handler.
+pub fn tick() {
+    MILLIS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Microseconds since the start.
+pub fn micros() -> u64 {
+    loop {
+        let millis = MILLIS.load(Ordering::Relaxed);
+        let passed = TICKS.saturating_sub(1).saturating_sub(SYST::get_current());
+        if millis == MILLIS.load(Ordering::Relaxed) {
+            return u64::from(millis) * 1_000 + u64::from(passed) * 1_000 / u64::from(TICKS);
+        }
+    }
+}
+
+/// The time since the start.
+pub fn now() -> Instant {
+    Instant::from_micros(micros())
+}
+
+/// [`now`] for a driver.
+#[derive(Clone, Copy)]
+pub struct SysTick;
+
+impl Clock for SysTick {
+    fn now(&mut self) -> Instant {
+        now()
+    }
+}
