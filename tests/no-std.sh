@@ -130,6 +130,13 @@ if printf '%s\n' "${present[@]}" | grep -qx thumbv7m-none-eabi; then
     step must_fail 'slotwise_can_panic' --target thumbv7m-none-eabi --features scan,control-panic
 fi
 
+# The example of an async executor: embassy, with its network stack.
+if printf '%s\n' "${present[@]}" | grep -qx thumbv7em-none-eabi; then
+    step cargo build --quiet --release --manifest-path tests/firmware/Cargo.toml -p slotwise-async --target thumbv7em-none-eabi
+else
+    skip "the async example: needs thumbv7em-none-eabi"
+fi
+
 echo "no-std: $done_count steps passed, ${#skipped[@]} skipped"
 if [ ${#skipped[@]} -gt 0 ]; then
     printf 'SKIPPED: %s\n' "${skipped[@]}" >&2

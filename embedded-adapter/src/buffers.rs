@@ -21,7 +21,10 @@ pub(crate) enum Stage {
 }
 
 /// What is being written into the transmit buffer.
+//
+// With a tag of its own, as `Kept`, an empty lane is all zeros, and static buffers take no room in flash.
 #[derive(Clone, Copy, Debug)]
+#[repr(u8)]
 pub(crate) enum Writing {
     Nothing,
     Control(ControlFrame),
@@ -34,6 +37,23 @@ pub(crate) enum Writing {
         /// ASKING has to go first.
         asking: bool,
     },
+}
+
+/// The end of a command, kept back.
+#[derive(Clone, Copy, Debug)]
+#[repr(u8)]
+pub(crate) enum Kept {
+    Nothing,
+    Failure(u64, Failure),
+}
+
+impl Kept {
+    pub(crate) fn take(&mut self) -> Option<(u64, Failure)> {
+        match core::mem::replace(self, Self::Nothing) {
+            Self::Nothing => None,
+            Self::Failure(tag, failure) => Some((tag, failure)),
+        }
+    }
 }
 
 /// One connection's state in a driver; about 100 bytes. Lent memory is filled with [`Lane::EMPTY`].
@@ -51,7 +71,7 @@ pub struct Lane {
     tx_end: usize,
     pub(crate) writing: Writing,
     /// The end of the command that is being written, kept back until its bytes are not needed any more.
-    pub(crate) failure: Option<(u64, Failure)>,
+    pub(crate) failure: Kept,
 }
 
 impl Lane {
@@ -66,7 +86,7 @@ impl Lane {
         tx_start: 0,
         tx_end: 0,
         writing: Writing::Nothing,
-        failure: None,
+        failure: Kept::Nothing,
     };
 
     /// A connection to be dialled.
@@ -232,7 +252,7 @@ pub struct StaticBuffers<const CONNS: usize, const RX: usize, const TX: usize> {
 }
 
 impl<const CONNS: usize, const RX: usize, const TX: usize> StaticBuffers<CONNS, RX, TX> {
-    /// Empty buffers. All zeros but for the lanes.
+    /// Empty buffers. All of it is zeros, so a `static` of it takes no room in flash.
     #[must_use]
     pub const fn new() -> Self {
         const { assert!(RX >= MIN_RX, "a receive buffer is too small for topology replies") };

@@ -4,7 +4,7 @@ use slotwise::cluster::{Event, Output, Storage, SubmitError, Transmit};
 use slotwise::connection::ControlFrame;
 use slotwise::ids::{CommandId, ConnId};
 
-use crate::buffers::{Lane, Stage, Writing};
+use crate::buffers::{Kept, Lane, Stage, Writing};
 use crate::driver::{Driver, Phase, Place};
 use crate::transport::{Dial, Moved, Transport};
 use crate::work::{At, Reply, Work};
@@ -73,7 +73,7 @@ impl<S: Storage> Driver<'_, S> {
             }
             Event::Failed { id, tag, failure } => match self.writer(id) {
                 // Its stream cannot go on without the rest of its bytes.
-                Some(lane) => lane.failure = Some((tag, failure)),
+                Some(lane) => lane.failure = Kept::Failure(tag, failure),
                 None => work.failed(&At::new(self.now, self.cluster), tag, failure),
             },
             Event::Confirmed { tag, conn, .. } => work.confirmed(tag, conn),
@@ -100,11 +100,11 @@ impl<S: Storage> Driver<'_, S> {
     /// Ends the lane's connection, if there is one, towards the transport.
     fn close<T: Transport + ?Sized, W: Work + ?Sized>(&mut self, net: &mut T, work: &mut W, at: usize) {
         let Some(lane) = self.buffers.lane(at) else { return };
-        let old = core::mem::replace(lane, Lane::EMPTY);
+        let mut old = core::mem::replace(lane, Lane::EMPTY);
         if old.stage != Stage::Free {
             net.close(old.conn);
         }
-        if let Some((tag, failure)) = old.failure {
+        if let Some((tag, failure)) = old.failure.take() {
             work.failed(&At::new(self.now, self.cluster), tag, failure);
         }
     }
