@@ -193,7 +193,7 @@ impl Model {
         self.finish();
     }
 
-    fn delete_slot(&mut self, node: usize, slot: u16) -> Vec<Vec<u8>> {
+    pub(super) fn delete_slot(&mut self, node: usize, slot: u16) -> Vec<Vec<u8>> {
         let keys = self.nodes[node].store.keys_in(slot, usize::MAX);
         for key in &keys {
             self.change(node, Effect::Key(key.clone(), None));

@@ -46,6 +46,7 @@ impl Model {
         self.nodes[replica].epoch = self.newest_epoch() + 1;
         self.begin_history(replica, old);
         self.nodes[replica].primary = None;
+        self.break_atomic(old);
         if self.nodes[replica].profile.is_valkey() {
             // Replicas of a Valkey know of the migrations of their primary.
             self.nodes[replica].migrating = self.nodes[old].migrating.clone();
@@ -69,6 +70,7 @@ impl Model {
 
     /// A primary becomes a replica of `primary` and takes over its data.
     pub(super) fn demote(&mut self, node: usize, primary: usize) {
+        self.break_atomic(node);
         self.nodes[node].primary = Some(primary);
         self.nodes[node].migrating.clear();
         self.nodes[node].importing.clear();

@@ -66,6 +66,7 @@ impl Model {
         for client in self.clients.values_mut().filter(|client| client.node == node) {
             client.cut();
         }
+        self.break_atomic(node);
         self.finish();
     }
 

@@ -10,6 +10,7 @@
 //! Time is handed in ([`Model::advance`]); what really ran, and what of it was lost, can be asked for
 //! ([`Model::take_events`]).
 
+mod atomic;
 mod blocking;
 mod client;
 mod clock;
@@ -30,6 +31,8 @@ mod process;
 mod profile;
 mod replication;
 mod reply;
+#[cfg(test)]
+mod rule_tests;
 mod run_acl;
 mod run_blocking;
 mod run_cluster;
@@ -125,6 +128,8 @@ pub struct Model {
     // Clients that watch keys; some may have stopped.
     watching: BTreeSet<u64>,
     finishing: bool,
+    jobs: BTreeMap<u64, atomic::Job>,
+    next_job: u64,
 }
 
 impl Model {
@@ -149,6 +154,8 @@ impl Model {
             awake: VecDeque::new(),
             watching: BTreeSet::new(),
             finishing: false,
+            jobs: BTreeMap::new(),
+            next_job: 1,
         }
     }
 

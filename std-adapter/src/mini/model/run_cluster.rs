@@ -44,13 +44,13 @@ pub(super) fn cluster(model: &mut Model, id: ClientId, words: &Words, out: &mut 
             None => out.error(NOT_INTEGER),
             Some(n) => match slot(n) {
                 None => out.error("ERR Invalid slot"),
-                Some(slot) => out.count(model.nodes[me].store.count_in(slot)),
+                Some(slot) => out.count(model.nodes[model.staged_from(me, slot)].store.count_in(slot)),
             },
         },
         b"getkeysinslot" => match (number(&words[2]), number(&words[3])) {
             (Some(n), Some(max)) => match (slot(n), usize::try_from(max)) {
                 (Some(slot), Ok(max)) => {
-                    let keys = model.nodes[me].store.keys_in(slot, max);
+                    let keys = model.nodes[model.staged_from(me, slot)].store.keys_in(slot, max);
                     out.array(keys.len());
                     keys.iter().for_each(|key| out.bulk(key));
                 }

@@ -127,6 +127,11 @@ impl Store {
         table.map(|table| table.iter().map(|(key, _)| key.to_vec()).take(max).collect()).unwrap_or_default()
     }
 
+    /// Slots with keys.
+    pub(super) fn slots(&self) -> Vec<u16> {
+        self.slots.keys().copied().collect()
+    }
+
     pub(super) fn keys(&self) -> impl Iterator<Item = &[u8]> {
         self.slots.values().flat_map(|table| table.iter().map(|(key, _)| key))
     }
