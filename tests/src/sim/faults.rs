@@ -350,6 +350,9 @@ impl World {
             (at.refuses, at.ignores, at.closes, at.late, at.stolen, at.slow) = (0, 0, 0, 0, 0, 0);
         }
         self.servers.slow_network = 0;
+        let net = &mut self.options.net;
+        (net.delay, net.spread, net.tail, net.partial) = (net.delay.min(1_000), net.spread.min(1_000), 0, 0);
+        (net.bandwidth, net.send_buffer) = (0, net.send_buffer.max(4_096));
         let moving: Vec<u16> = self.servers.moving.keys().copied().collect();
         for slot in moving {
             self.servers.moving.remove(&slot);

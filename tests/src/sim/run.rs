@@ -156,7 +156,8 @@ impl World {
     /// Probes for which there was no room are asked for again.
     fn ask_again(&mut self) {
         for client in 0..self.clients.len() {
-            if let Some(slot) = self.clients[client].probes.pop() {
+            let room = self.clients[client].engine.commands_live() + 4 < usize::from(self.options.sizes.commands.1);
+            if let Some(slot) = self.clients[client].probes.pop_if(|_| room) {
                 self.probe(client, slot);
                 self.drive(client);
             }
@@ -174,16 +175,18 @@ impl World {
                 continue;
             }
             let map = at.engine.map();
-            let wrong = (0..16_384).map(Slot::masked).find(|slot| {
+            let wrong = (0..16_384).map(Slot::masked).find_map(|slot| {
                 let truth = self.servers.model.owner(slot.get());
-                let seen = match map.owner(*slot) {
+                let id = match map.owner(slot) {
                     SlotOwner::Node(at) => map.node(at).map(|node| node.id().to_string()),
                     _ => None,
                 };
-                seen.as_deref() != truth.and_then(|node| self.servers.model.node_id(node))
+                let model = &self.servers.model;
+                let seen = (0..self.servers.nodes.len()).find(|node| model.node_id(*node) == id.as_deref());
+                (seen != truth).then(|| format!("{slot:?} belongs to {truth:?} and not to {seen:?} {id:?}"))
             });
             self.check(10, wrong.is_none(), || {
-                format!("client {client}: the map is wrong of {wrong:?} after {T_MAP} us")
+                format!("client {client}: the map is wrong after {T_MAP} us: {}", wrong.unwrap_or_default())
             });
         }
         let wanting = self.clients.iter().filter(|client| !client.dropped && client.subs.is_some()).count() as u64;

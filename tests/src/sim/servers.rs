@@ -401,6 +401,7 @@ impl World {
 
     fn served_own(&mut self, link: u32, frame: ControlFrame, out: &[u8]) {
         self.note(What::Control, [u64::from(link), out.len() as u64, 1]);
+        self.trace.say(|| super::wire::flatten(&out[..out.len().min(4_000)]).escape_ascii().to_string());
         let question =
             matches!(frame, ControlFrame::ClusterSlots | ControlFrame::ClusterNodes | ControlFrame::ClusterShards);
         if !question {

@@ -59,7 +59,7 @@ pub struct Trace {
 }
 
 /// How many events a failure shows.
-pub const SHOWN: usize = 50;
+pub const SHOWN: usize = 5000;
 
 impl Trace {
     /// An empty trace that remembers so many events.
