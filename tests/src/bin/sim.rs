@@ -83,6 +83,9 @@ fn main() -> ExitCode {
             stats.add(&report.stats);
             if report.violation.is_some() {
                 violations += 1;
+                if let Some(violation) = &report.violation {
+                    eprintln!("seed {seed}: I{} {}", violation.invariant, violation.text);
+                }
                 if violations <= 3 || read.verbose {
                     tell(&format!("seed {seed}"), &report);
                     let file = format!("sim-{seed}.tape");

@@ -15,7 +15,7 @@ use slotwise::time::{Duration, Instant};
 
 use super::options::{Options, Wishes};
 use super::scanning::ScanRun;
-use super::servers::{PASSWORDS, PORT};
+use super::servers::{PASSWORDS, port_of};
 use super::storage::SimStorage;
 use super::subscribing::Subs;
 
@@ -157,8 +157,8 @@ pub struct Client {
     pub frozen: u64,
     /// When its timer rings.
     pub wake_at: Option<u64>,
-    /// Addresses that a topology reply, or the caller, has named.
-    pub confirmed: BTreeSet<(String, u16)>,
+    /// Nodes that a topology reply, or the caller, has named; the greatest number stands for another cluster's.
+    pub confirmed: BTreeSet<usize>,
     /// Its core is gone.
     pub dropped: bool,
     /// Counts up, for values.
@@ -199,13 +199,15 @@ impl Client {
             ..Settings::DEFAULT
         };
         let nodes = usize::from(options.shards.0) * (1 + usize::from(options.shards.1));
-        let seeds: Vec<NodeAddr<'static>> =
-            (0..nodes.min(3)).filter_map(|n| NodeAddr::new(&HOSTS[(n + number) % nodes], PORT).ok()).collect();
+        let seeds: Vec<NodeAddr<'static>> = (0..nodes.min(3))
+            .map(|n| (n + number) % nodes)
+            .filter_map(|n| NodeAddr::new(&HOSTS[n], port_of(n)).ok())
+            .collect();
         let engine = Cluster::new(config, SimStorage::new(options.sizes));
         let memory = engine.memory_used();
         Self {
             engine,
-            confirmed: seeds.iter().map(|seed| (seed.host().to_owned(), seed.port())).collect(),
+            confirmed: (0..nodes.min(3)).map(|n| (n + number) % nodes).collect(),
             profile: Profile { settings, seeds },
             config,
             links: Vec::new(),

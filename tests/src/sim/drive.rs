@@ -155,7 +155,7 @@ impl World {
         };
         self.stats.dials += 1;
         let link = self.links.len() as u32;
-        let node = self.servers.by_addr.get(&addr).copied();
+        let node = self.servers.find(&addr);
         self.note(What::Dial, [client as u64, u64::from(link), node.map_or(u64::MAX, |node| node as u64)]);
         self.check_dial(client, &addr);
         self.clients[client].dialled.push((self.now, addr.clone()));

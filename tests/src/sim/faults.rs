@@ -29,16 +29,16 @@ impl World {
         self.inject(fault);
     }
 
-    fn fault_dice(&mut self, fault: Fault) -> &mut super::dice::Dice {
+    pub(super) fn fault_dice(&mut self, fault: Fault) -> &mut super::dice::Dice {
         self.dice(Label::Fault(fault as u8))
     }
 
     /// A span up to `most` microseconds, mostly short.
-    fn span(&mut self, fault: Fault, most: u64) -> u64 {
+    pub(super) fn span(&mut self, fault: Fault, most: u64) -> u64 {
         self.fault_dice(fault).exponential(most / 4).min(most)
     }
 
-    fn some_node(&mut self, fault: Fault) -> usize {
+    pub(super) fn some_node(&mut self, fault: Fault) -> usize {
         let count = self.servers.nodes.len() as u32;
         self.fault_dice(fault).below(count) as usize
     }
@@ -63,7 +63,8 @@ impl World {
             | Fault::HalfOpen
             | Fault::Clog
             | Fault::Duplicate
-            | Fault::ClientKill => {
+            | Fault::ClientKill
+            | Fault::OutputLimit => {
                 if let Some(link) = self.some_link(fault) {
                     self.inject_link(fault, link);
                 }
@@ -85,12 +86,24 @@ impl World {
                 self.inject_node(fault, node);
             }
             Fault::ClockJump | Fault::Suspend => self.inject_clock(fault),
-            Fault::Migration | Fault::MigrationAtomic | Fault::MigrationAborted | Fault::Aba | Fault::DelSlots => {
-                self.inject_move(fault);
-            }
-            Fault::Failover => self.inject_failover(fault),
-            _ => {}
+            Fault::Dropped => self.drop_client(),
+            _ => self.upheaval(fault),
         }
+    }
+
+    /// A client's core is dropped in the middle of its work: its sockets close.
+    fn drop_client(&mut self) {
+        let fault = Fault::Dropped;
+        let client = self.clients.len() - 1;
+        // One client stays, to tell of the rest.
+        if client == 0 || self.clients[client].dropped || !self.fault_dice(fault).chance(300) {
+            return;
+        }
+        self.strikes(fault, client as u64);
+        for link in std::mem::take(&mut self.clients[client].links) {
+            self.client_closes(link, slotwise::cluster::CloseReason::Shutdown);
+        }
+        self.clients[client].dropped = true;
     }
 
     fn inject_link(&mut self, fault: Fault, link: u32) {
@@ -122,6 +135,10 @@ impl World {
                 self.lose(link);
                 self.after(later, Ev::Repair(fault, link));
                 self.drive(client);
+            }
+            Fault::OutputLimit => {
+                // Cut off at once, in the middle of what was being sent.
+                self.links[link as usize].down.cut_after = Some(bytes);
             }
             _ => self.server_closes(link),
         }
@@ -181,7 +198,7 @@ impl World {
             _ => {
                 self.servers.renames += 1;
                 let host = format!("10.1.{}.{}", self.servers.renames, node + 1);
-                self.servers.rename(node, host);
+                self.servers.rename(node, host, super::servers::port_of(node));
                 // It has moved: nobody answers at the old address, and the old connections are dead.
                 for link in 0..self.links.len() as u32 {
                     if self.links[link as usize].node == Some(node) && self.links[link as usize].stage == Stage::Open {
@@ -207,128 +224,17 @@ impl World {
         }
     }
 
-    // ---- slots and roles ----
-
-    fn primaries(&self) -> Vec<usize> {
-        let model = &self.servers.model;
-        (0..self.servers.nodes.len()).filter(|node| model.primary_of(*node).is_none()).collect()
-    }
-
-    fn inject_move(&mut self, fault: Fault) {
-        let slot = slot_of_tag(self.fault_dice(fault).below(TAGS));
-        let primaries = self.primaries();
-        let to = primaries[self.fault_dice(fault).below(primaries.len() as u32) as usize];
-        let slot = slot.get();
-        if self.servers.moving.contains_key(&slot) || self.servers.model.owner(slot).is_none_or(|from| from == to) {
-            return;
-        }
-        if !self.servers.moved.contains(&slot) {
-            self.servers.moved.push(slot);
-        }
-        match fault {
-            Fault::Migration | Fault::MigrationAborted => {
-                if self.servers.model.begin_move(slot, to).is_err() {
-                    return;
-                }
-                self.strikes(fault, u64::from(slot));
-                self.servers.moving.insert(slot, to);
-                let step = self.span(fault, 1_000_000);
-                self.after(step, Ev::Repair(fault, u32::from(slot)));
-            }
-            Fault::DelSlots => {
-                // Without steady keys: they would be gone.
-                let _ = to;
-                return;
-            }
-            _ => {
-                let from = self.servers.model.owner(slot);
-                if self.servers.model.move_atomically(slot, to).is_err() {
-                    return;
-                }
-                self.strikes(fault, u64::from(slot));
-                if fault == Fault::Aba {
-                    let back = self.span(fault, 2_000_000);
-                    let from = from.unwrap_or(0) as u32;
-                    self.after(back, Ev::Repair(fault, from << 16 | u32::from(slot)));
-                }
-            }
-        }
-        self.flush();
-        self.unsettle();
-    }
-
-    fn inject_failover(&mut self, fault: Fault) {
-        let model = &self.servers.model;
-        let replicas: Vec<usize> =
-            (0..self.servers.nodes.len()).filter(|node| model.primary_of(*node).is_some()).collect();
-        if replicas.is_empty() {
-            return;
-        }
-        let replica = replicas[self.fault_dice(fault).below(replicas.len() as u32) as usize];
-        let old = self.servers.model.primary_of(replica);
-        // A migration ends with its source or target.
-        let model = &self.servers.model;
-        let broken: Vec<u16> = (self.servers.moving.iter())
-            .filter(|(slot, to)| Some(**to) == old || model.owner(**slot) == old)
-            .map(|(slot, _)| *slot)
-            .collect();
-        if !broken.is_empty() {
-            return;
-        }
-        if self.servers.model.failover(replica).is_ok() {
-            self.strikes(fault, replica as u64);
-            for tag in 0..TAGS {
-                let slot = slot_of_tag(tag).get();
-                if !self.servers.moved.contains(&slot) {
-                    self.servers.moved.push(slot);
-                }
-            }
-            self.flush();
-            self.unsettle();
-        }
-    }
-
     /// What a fault began goes on, or ends.
     pub fn repair(&mut self, fault: Fault, of: u32) {
         match fault {
             Fault::HalfOpen => self.reset(of),
             Fault::Duplicate => self.end_session(of),
             Fault::SlowNode => self.servers.nodes[of as usize].slow = 0,
-            Fault::Migration | Fault::MigrationAborted => self.move_on(fault, of as u16),
-            Fault::Aba if self.phase == Phase::Safety => {
-                let (slot, from) = (of as u16, (of >> 16) as usize);
-                if self.servers.model.primary_of(from).is_none()
-                    && self.servers.model.move_atomically(slot, from).is_ok()
-                {
-                    self.note(What::Heal, [fault as u64, u64::from(slot), from as u64]);
-                    self.flush();
-                    self.unsettle();
-                }
-            }
-            _ => {}
+            _ => self.calm(fault, of),
         }
     }
 
-    /// Some keys of a moving slot move, or the move ends.
-    fn move_on(&mut self, fault: Fault, slot: u16) {
-        let Some(to) = self.servers.moving.get(&slot).copied() else { return };
-        let most = self.fault_dice(fault).range(1, 3) as usize;
-        let moved = self.servers.model.move_keys(slot, most);
-        self.note(What::Heal, [fault as u64, u64::from(slot), to as u64]);
-        if matches!(moved, Ok(n) if n > 0) {
-            self.flush();
-            let step = self.span(fault, 1_000_000);
-            return self.after(step, Ev::Repair(fault, u32::from(slot)));
-        }
-        self.servers.moving.remove(&slot);
-        if moved.is_ok() {
-            let _ = self.servers.model.finish_move(slot);
-        }
-        self.flush();
-        self.unsettle();
-    }
-
-    /// The servers' own timers.
+    /// Everybody is looked at.
     pub fn tick(&mut self) {
         for client in 0..self.clients.len() {
             if !self.clients[client].dropped {
@@ -345,7 +251,6 @@ impl World {
         self.note(What::Heal, [u64::MAX, 0, 0]);
         for node in 0..self.servers.nodes.len() {
             let at = &mut self.servers.nodes[node];
-            at.up = true;
             (at.paused, at.deaf, at.mute, at.off_bus) = (0, 0, 0, 0);
             (at.refuses, at.ignores, at.closes, at.late, at.stolen, at.slow) = (0, 0, 0, 0, 0, 0);
         }
@@ -353,14 +258,7 @@ impl World {
         let net = &mut self.options.net;
         (net.delay, net.spread, net.tail, net.partial) = (net.delay.min(1_000), net.spread.min(1_000), 0, 0);
         (net.bandwidth, net.send_buffer) = (0, net.send_buffer.max(4_096));
-        let moving: Vec<u16> = self.servers.moving.keys().copied().collect();
-        for slot in moving {
-            self.servers.moving.remove(&slot);
-            let _ = self.servers.model.move_keys(slot, usize::MAX);
-            let _ = self.servers.model.finish_move(slot);
-        }
-        self.servers.model.settle();
-        self.flush();
+        self.calm_all();
         for client in &mut self.clients {
             client.frozen = client.frozen.min(self.now);
         }

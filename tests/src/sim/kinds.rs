@@ -115,9 +115,9 @@ faults! {
     ReplicaMoves = "replica moves";
     /// Nodes are announced in another way: host name, unknown, empty.
     Endpoints = "endpoint mode";
-    /// Nodes announce ports for TLS as well.
+    /// Nodes are announced with other ports than those by which the client found them.
     TlsPorts = "tls ports";
-    /// Nodes announce addresses that the client has to map.
+    /// Nodes are announced with addresses that the client has to map.
     Nat = "nat";
     // ---- the application ----
     /// A request is given up.

@@ -24,6 +24,7 @@ pub mod stats;
 pub mod storage;
 pub mod subscribing;
 pub mod trace;
+pub mod upheavals;
 pub mod wire;
 pub mod working;
 pub mod world;

@@ -91,6 +91,8 @@ pub struct Options {
     pub channels: u8,
     /// Whether clients scan.
     pub scans: bool,
+    /// Every second node has the habits of this server instead.
+    pub mixed: Option<Profile>,
     /// Keys that stay for the whole run, for scans to find.
     pub steady: u16,
     /// Whether a password is asked for.
@@ -127,7 +129,14 @@ pub struct Wishes {
 }
 
 /// Every server profile with its name.
-pub const PROFILES: &[(&str, Profile)] = &[("redis7", Profile::Redis7), ("valkey9", Profile::Valkey9)];
+pub const PROFILES: &[(&str, Profile)] = &[
+    ("valkey9", Profile::Valkey9),
+    ("redis7", Profile::Redis7),
+    ("redis8.4", Profile::Redis84),
+    ("redis8", Profile::Redis8),
+    ("valkey8", Profile::Valkey8),
+    ("redis6.2", Profile::Redis62),
+];
 
 impl Options {
     /// Draws the options of a run.
@@ -149,6 +158,7 @@ impl Options {
             mix: draw_mix(dice),
             channels: if dice.chance(400) { dice.range(1, 8) as u8 } else { 0 },
             scans: dice.chance(400),
+            mixed: dice.chance(100).then(|| dice.pick(PROFILES).1),
             steady: dice.pick(&[40, 20, 200]),
             password: dice.chance(300),
             resp2: dice.chance(200),
@@ -161,6 +171,9 @@ impl Options {
             hostile,
         };
         options.draw_faults(dice, wishes);
+        if !options.server.sharded_channels() || options.mixed.is_some_and(|mixed| !mixed.sharded_channels()) {
+            options.channels = 0;
+        }
         if let Some((clients, primaries, length)) = wishes.most {
             options.clients = options.clients.min(clients);
             options.shards.0 = options.shards.0.min(primaries);

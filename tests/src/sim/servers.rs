@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use slotwise::connection::ControlFrame;
 use slotwise::slot::Slot;
-use slotwise_std::mini::model::{ClientId, Model, ModelOptions};
+use slotwise_std::mini::model::{ClientId, Event, Inside, Model, ModelOptions};
 
 use super::client::Served;
 use super::kinds::Fault;
@@ -14,7 +14,7 @@ use super::trace::{What, hash_of};
 use super::wire::{self, Request};
 use super::world::{Ev, World};
 
-/// The port of every node.
+/// The port of the first node; the others follow.
 pub const PORT: u16 = 7000;
 /// Addresses that begin so belong to nobody: only an adversary or a script names them.
 pub const FORGED: &str = "10.66.";
@@ -29,6 +29,18 @@ pub const CANARY: &[u8] = b"canary-pw-";
 #[must_use]
 pub fn seed_name(node: usize) -> String {
     format!("seed-{}.test", node + 1)
+}
+
+/// The host name that a node announces where it announces one.
+#[must_use]
+pub fn node_name(node: usize) -> String {
+    format!("node-{}.test", node + 1)
+}
+
+/// A node's port.
+#[must_use]
+pub const fn port_of(node: usize) -> u16 {
+    PORT + node as u16
 }
 
 /// A command as the client's side wrote it.
@@ -51,8 +63,10 @@ pub struct Session {
     pub alien: bool,
     /// Bytes that are no whole command yet, or wait because the process stands still.
     pub input: Vec<u8>,
-    /// The request that blocks it.
-    pub blocked: Option<Sent>,
+    /// The request that blocks it, and its number.
+    pub blocked: Option<(Sent, u64)>,
+    /// Commands it was given.
+    pub number: u64,
     /// The server ends it behind so many replies.
     pub ends_after: Option<u32>,
 }
@@ -108,6 +122,8 @@ pub struct Servers {
     pub nodes: Vec<SimNode>,
     /// Who listens where.
     pub by_addr: BTreeMap<(String, u16), usize>,
+    /// Who ever listened where.
+    pub ever: BTreeMap<(String, u16), usize>,
     /// Connections by the model's names.
     pub sessions: BTreeMap<(bool, ClientId), u32>,
     /// Executions and refusals so far.
@@ -126,8 +142,18 @@ pub struct Servers {
     pub renames: u32,
     /// Slots that move key by key now, and where to.
     pub moving: BTreeMap<u16, usize>,
+    /// Commands that ran and whose replies have not been written down yet: cluster, connection, number.
+    executed: BTreeSet<(bool, ClientId, u64)>,
+    /// Slots without an owner now, and whose they were.
+    pub orphans: BTreeMap<u16, usize>,
+    /// Nodes that left the cluster for good.
+    pub retired: BTreeSet<usize>,
+    /// Nodes are found by their ports, whatever host is dialled.
+    pub by_port: bool,
     /// Keys that were written at any time.
     names: BTreeSet<Vec<u8>>,
+    /// When the model wants to be told the time.
+    alarm: Option<u64>,
     /// Messages published on each channel.
     pub published: BTreeMap<Vec<u8>, u64>,
 }
@@ -152,6 +178,7 @@ impl Servers {
             alien: model(77, 1, 0),
             nodes: Vec::new(),
             by_addr: BTreeMap::new(),
+            ever: BTreeMap::new(),
             sessions: BTreeMap::new(),
             order: 0,
             slow_network: 0,
@@ -161,29 +188,71 @@ impl Servers {
             password: 0,
             renames: 0,
             moving: BTreeMap::new(),
+            executed: BTreeSet::new(),
+            orphans: BTreeMap::new(),
+            retired: BTreeSet::new(),
+            by_port: false,
             names: BTreeSet::new(),
+            alarm: None,
             published: BTreeMap::new(),
         };
         servers.alien.set_address(0, ALIEN, PORT);
+        servers.model.record(true);
+        servers.alien.record(true);
         for node in 0..servers.model.node_count() {
-            servers.nodes.push(SimNode { up: true, ..SimNode::default() });
-            servers.rename(node, format!("10.0.0.{}", node + 1));
-            let operator = servers.model.connect(node);
-            servers.operators.push(operator);
-            if options.password {
-                servers.operate(node, &[b"AUTH", PASSWORDS[0].as_bytes()]);
+            servers.introduce(node, options.password);
+            if let Some(mixed) = options.mixed.filter(|_| node % 2 == 1) {
+                servers.model.set_profile(node, mixed);
             }
         }
         servers
     }
 
+    /// A node gets an address and an operator.
+    pub fn introduce(&mut self, node: usize, password: bool) {
+        self.nodes.push(SimNode { up: true, ..SimNode::default() });
+        self.rename(node, format!("10.0.0.{}", node + 1), port_of(node));
+        self.by_addr.insert((seed_name(node), port_of(node)), node);
+        self.by_addr.insert((node_name(node), port_of(node)), node);
+        let operator = self.model.connect(node);
+        self.operators.push(operator);
+        if password {
+            self.operate(node, &[b"AUTH", PASSWORDS[self.password].as_bytes()]);
+        }
+    }
+
     /// Gives a node another host.
-    pub fn rename(&mut self, node: usize, host: String) {
-        self.model.set_address(node, &host, PORT);
-        self.by_addr.retain(|_, at| *at != node);
-        self.by_addr.insert((host.clone(), PORT), node);
-        self.by_addr.insert((seed_name(node), PORT), node);
-        self.nodes[node].addr = (host, PORT);
+    pub fn rename(&mut self, node: usize, host: String, port: u16) {
+        self.model.set_address(node, &host, port);
+        let old = std::mem::replace(&mut self.nodes[node].addr, (host, port));
+        if self.by_addr.get(&old) == Some(&node) {
+            self.by_addr.remove(&old);
+        }
+        self.by_addr.insert(self.nodes[node].addr.clone(), node);
+        self.ever.insert(self.nodes[node].addr.clone(), node);
+    }
+
+    /// Who listens at an address.
+    #[must_use]
+    pub fn find(&self, addr: &(String, u16)) -> Option<usize> {
+        let exact = self.by_addr.get(addr).copied();
+        // Addresses of other nodes do not come into it.
+        let port = usize::from(addr.1.wrapping_sub(PORT));
+        exact.or_else(|| Some(port).filter(|port| self.by_port && *port < self.nodes.len()))
+    }
+
+    /// Takes over what the models wrote down.
+    fn take_events(&mut self) {
+        for (alien, model) in [(false, &mut self.model), (true, &mut self.alien)] {
+            for event in model.take_events() {
+                let Event::Executed(run) = event else { continue };
+                match run.inside {
+                    Inside::Nothing => self.executed.insert((alien, run.client, run.number)),
+                    Inside::Transaction(exec) => self.executed.insert((alien, run.client, exec)),
+                    _ => false,
+                };
+            }
+        }
     }
 
     /// A command of an operator at a node; its reply.
@@ -260,7 +329,7 @@ impl World {
     pub fn accept(&mut self, link: u32, node: usize, alien: bool) {
         let client = self.servers.model_of(alien).connect(if alien { 0 } else { node });
         self.servers.sessions.insert((alien, client), link);
-        let session = Session { client, alien, input: Vec::new(), blocked: None, ends_after: None };
+        let session = Session { client, alien, input: Vec::new(), blocked: None, number: 0, ends_after: None };
         self.links[link as usize].session = Some(session);
     }
 
@@ -333,18 +402,25 @@ impl World {
         self.check_secrets(link, words);
         self.servers.note_names(words);
         self.flush();
-        let Some(session) = &self.links[link as usize].session else { return };
-        let (client, alien) = (session.client, session.alien);
+        let Some(session) = &mut self.links[link as usize].session else { return };
+        session.number += 1;
+        let (client, alien, number) = (session.client, session.alien, session.number);
+        let now = std::time::Duration::from_micros(self.now);
         let model = self.servers.model_of(alien);
+        model.advance(now);
         model.request(client, words);
         let out = model.take_output(client);
         let closing = model.is_closing(client);
+        if model.is_unsettled() && !alien {
+            self.unsettle();
+        }
         if out.is_empty() {
             if let Some(session) = &mut self.links[link as usize].session {
-                session.blocked = Some(sent);
+                session.blocked = Some((sent, number));
             }
+            self.set_model_alarm();
         } else {
-            self.served(link, sent, &out);
+            self.served(link, sent, number, &out);
             self.answer(link, sent, out);
         }
         let at = &mut self.links[link as usize];
@@ -367,16 +443,17 @@ impl World {
     }
 
     /// Writes down what became of a command.
-    fn served(&mut self, link: u32, sent: Sent, out: &[u8]) {
+    fn served(&mut self, link: u32, sent: Sent, number: u64, out: &[u8]) {
+        self.servers.take_events();
+        let session = self.links[link as usize].session.as_ref().map(|session| (session.alien, session.client, number));
+        let executed = session.is_some_and(|session| self.servers.executed.remove(&session));
         let len = wire::value_len(out).unwrap_or(out.len());
         let reply = &out[..len];
-        let refused = is_refusal(reply);
         let (tag, ran, counts) = match sent {
             Sent::Own(frame) => return self.served_own(link, frame, out),
-            Sent::One(tag) => (tag, !refused, true),
+            Sent::One(tag) => (tag, executed, true),
             Sent::Member(tag, exec) => {
-                let ran = exec && reply.starts_with(b"*") && !reply.starts_with(b"*-1");
-                (tag, ran, exec || reply.starts_with(b"-"))
+                (tag, exec && executed && !reply.starts_with(b"-"), exec || reply.starts_with(b"-"))
             }
         };
         if reply.starts_with(b"-MOVED ") || reply.starts_with(b"-ASK ") {
@@ -408,14 +485,16 @@ impl World {
             return;
         }
         let client = self.links[link as usize].client;
+        let at = &self.links[link as usize];
         let known = &mut self.clients[client].confirmed;
-        if self.links[link as usize].session.as_ref().is_some_and(|session| session.alien) {
-            known.insert((ALIEN.to_owned(), PORT));
+        if at.session.as_ref().is_some_and(|session| session.alien) {
+            known.insert(usize::MAX);
         }
-        for node in &self.servers.nodes {
-            let host = node.addr.0.as_bytes();
-            if !known.contains(&node.addr) && out.windows(host.len()).any(|part| part == host) {
-                known.insert(node.addr.clone());
+        for node in 0..self.servers.nodes.len() {
+            if let Some(id) = self.servers.model.node_id(node).filter(|_| !known.contains(&node))
+                && out.windows(id.len()).any(|part| part == id.as_bytes())
+            {
+                known.insert(node);
             }
         }
     }
@@ -447,8 +526,8 @@ impl World {
         let Some(session) = &mut self.links[link as usize].session else { return };
         let reply = !out.starts_with(b">");
         match session.blocked.take_if(|_| reply) {
-            Some(sent) => {
-                self.served(link, sent, &out);
+            Some((sent, number)) => {
+                self.served(link, sent, number, &out);
                 self.answer(link, sent, out);
                 self.at(self.now, Ev::Node(self.links[link as usize].node.unwrap_or(0)));
             }
@@ -468,7 +547,10 @@ impl World {
             let turn = self.servers.bus.turn;
             self.servers.bus.turn = (turn + 1) % pairs;
             let (from, to) = (turn / count, turn % count);
-            let cut = |node: usize| self.servers.nodes[node].off_bus > self.now || !self.servers.nodes[node].up;
+            let cut = |node: usize| {
+                let node = &self.servers.nodes[node];
+                node.off_bus > self.now || node.paused > self.now || !node.up
+            };
             let news = cut(from) || cut(to) || self.servers.model.gossip(from, to);
             self.servers.bus.quiet = if news { 0 } else { self.servers.bus.quiet + 1 };
         }
@@ -492,6 +574,25 @@ impl World {
             self.servers.bus.turn = self.dice(super::dice::Label::Cluster).below(nodes * nodes) as usize;
             self.after(first, Ev::Gossip);
         }
+    }
+
+    /// Plans the next thing that the passing of time does in the model.
+    fn set_model_alarm(&mut self) {
+        if let Some(due) = self.servers.model.next_deadline() {
+            let due = due.as_micros() as u64;
+            if self.servers.alarm != Some(due) {
+                self.servers.alarm = Some(due);
+                self.at(due, Ev::Model);
+            }
+        }
+    }
+
+    /// Time passes in the model.
+    pub fn model_alarm(&mut self) {
+        self.servers.alarm = None;
+        self.servers.model.advance(std::time::Duration::from_micros(self.now));
+        self.flush();
+        self.set_model_alarm();
     }
 
     /// Counts a strike of a fault.

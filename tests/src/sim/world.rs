@@ -37,7 +37,11 @@ pub enum Ev {
     Publish,
     /// A client starts a scan.
     Scan(usize),
-    /// The servers' own timers.
+    /// A replica may take over from a primary.
+    Elect(usize, usize),
+    /// The model wants to be told the time.
+    Model,
+    /// Everybody is looked at.
     Tick,
 }
 
@@ -213,6 +217,8 @@ impl World {
             Ev::Gossip => self.gossip(),
             Ev::Publish => self.publish(),
             Ev::Scan(client) => self.begin_scan(client),
+            Ev::Elect(heir, old) => self.elect(heir, old),
+            Ev::Model => self.model_alarm(),
             Ev::Tick => self.tick(),
         }
     }

@@ -10,7 +10,7 @@ use slotwise::cluster::Storage;
 use super::client::{End, Owner};
 use super::drive::is_forged;
 use super::net::Stage;
-use super::servers::CANARY;
+use super::servers::{ALIEN, CANARY};
 use super::storage::SimStorage;
 use super::trace::hash_of;
 use super::world::World;
@@ -64,14 +64,15 @@ impl World {
         let at = &self.clients[client];
         let Some(request) = at.requests.get(tag as usize) else { return };
         let most = 2 + usize::from(at.config.max_hops) + usize::from(at.config.max_attempts);
-        let answers = request.served.len();
+        // A group has an answer for each of its commands.
+        let answers = if request.spec.replies > 1 { request.sends as usize - 1 } else { request.served.len() };
         self.check(4, answers <= most, || format!("client {client}: command {tag} is sent after {answers} answers"));
     }
 
     /// I4 and I7: where is dialled, and how often.
     pub fn check_dial(&mut self, client: usize, addr: &(String, u16)) {
         let at = &self.clients[client];
-        let known = at.confirmed.contains(addr) && !is_forged(addr);
+        let known = self.is_confirmed(client, addr);
         let dials = at.links.iter().filter(|link| {
             let link = &self.links[**link as usize];
             link.stage == Stage::Dialling && link.addr == *addr
@@ -89,6 +90,13 @@ impl World {
         });
     }
 
+    /// Whether an address is one of a seed, or of a node that a topology reply has named.
+    fn is_confirmed(&self, client: usize, addr: &(String, u16)) -> bool {
+        let node = self.servers.find(addr).or_else(|| self.servers.ever.get(addr).copied());
+        let node = if addr.0 == ALIEN { Some(usize::MAX) } else { node };
+        !is_forged(addr) && node.is_some_and(|node| self.clients[client].confirmed.contains(&node))
+    }
+
     /// I13: a password stands only where it belongs.
     pub fn check_secrets(&mut self, link: u32, words: &[Vec<u8>]) {
         if !self.options.password {
@@ -97,7 +105,7 @@ impl World {
         let telling = words.iter().any(|word| word.windows(CANARY.len()).any(|part| part == CANARY));
         let asked = words.first().is_some_and(|name| name == b"AUTH" || name == b"HELLO");
         let at = &self.links[link as usize];
-        let trusted = self.clients[at.client].confirmed.contains(&at.addr);
+        let trusted = self.is_confirmed(at.client, &at.addr);
         self.check(13, !telling || (asked && trusted), || {
             format!("link {link}: a password in {:?}", words.first().map(|word| word.escape_ascii().to_string()))
         });
