@@ -8,6 +8,7 @@ use slotwise_tests::sim::options::{PROFILES, Wishes};
 use slotwise_tests::sim::report;
 use slotwise_tests::sim::run::{self, Report};
 use slotwise_tests::sim::stats::Stats;
+use slotwise_tests::sim::trace::SHOWN;
 
 const USAGE: &str =
     "usage: sim [--seeds N] [--from X] [--seed X] [--profile P] [--without FAULT] [--tape FILE] [--json] [--canary]";
@@ -37,6 +38,7 @@ fn arguments() -> Result<Arguments, String> {
                 read.verbose = true;
             }
             "--tape" => read.tape = Some(value()?),
+            "--events" => read.wishes.shown = Some(number(value()?)? as usize),
             "--json" => read.json = true,
             "--canary" => read.wishes.canary = true,
             "--profile" => {
@@ -87,7 +89,10 @@ fn main() -> ExitCode {
                     eprintln!("seed {seed}: I{} {}", violation.invariant, violation.text);
                 }
                 if violations <= 3 || read.verbose {
-                    tell(&format!("seed {seed}"), &report);
+                    // Again, with words.
+                    let shown = Some(read.wishes.shown.unwrap_or(SHOWN));
+                    let told = run::seed(seed, &Wishes { shown, ..read.wishes.clone() });
+                    tell(&format!("seed {seed}"), &told);
                     let file = format!("sim-{seed}.tape");
                     if std::fs::write(&file, &report.tape).is_ok() {
                         eprintln!("its tape is in {file}");

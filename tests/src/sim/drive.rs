@@ -333,7 +333,7 @@ impl World {
             return;
         }
         let (client, conn) = (at.client, at.conn);
-        let rx = std::mem::take(&mut at.rx);
+        let mut rx = std::mem::take(&mut at.rx);
         let most = self.options.net.receive_buffer as usize;
         let mut used = 0;
         for round in 0.. {
@@ -362,13 +362,14 @@ impl World {
                 }
             }
         }
-        let rest = &rx[used..];
-        let bound = most.max(4_096) + 16_384;
-        let len = rest.len();
+        if used > 0 {
+            rx.drain(..used);
+        }
+        let (bound, len) = (most.max(4_096) + 16_384, rx.len());
         self.check(8, len <= bound || most > 100_000, || {
             format!("client {client}: {len} bytes wait in a receive buffer of {most}")
         });
-        self.links[link as usize].rx = rest.to_vec();
+        self.links[link as usize].rx = rx;
     }
 
     fn broken(&mut self, link: u32, error: ConnectionError, rest: &[u8]) {

@@ -124,6 +124,8 @@ pub struct Wishes {
     pub without: Vec<Fault>,
     /// At most so many clients, primaries, and microseconds of the first phase.
     pub most: Option<(u8, u8, u64)>,
+    /// Remembers so many events, in words; takes time.
+    pub shown: Option<usize>,
     /// Breaks the driver on purpose: two replies are swapped.
     pub canary: bool,
 }
@@ -171,7 +173,7 @@ impl Options {
             hostile,
         };
         options.draw_faults(dice, wishes);
-        if !options.server.sharded_channels() || options.mixed.is_some_and(|mixed| !mixed.sharded_channels()) {
+        if options.has_old_servers() {
             options.channels = 0;
         }
         if let Some((clients, primaries, length)) = wishes.most {
@@ -195,6 +197,12 @@ impl Options {
                 self.faults.push(FaultRate { fault: *fault, gap });
             }
         }
+    }
+
+    /// Whether there are servers from before Redis 7.0.
+    #[must_use]
+    pub fn has_old_servers(&self) -> bool {
+        std::iter::once(self.server).chain(self.mixed).any(|server| !server.sharded_channels())
     }
 
     /// Whether this kind of fault is on.

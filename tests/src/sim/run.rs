@@ -1,5 +1,6 @@
 //! A run from its beginning to its end.
 
+use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use slotwise::slot::Slot;
@@ -147,10 +148,25 @@ impl World {
             (0..world.clients.len()).any(|client| !world.clients[client].dropped && world.probes_open(client) > 0)
         });
         let tainted = self.options.hostile.is_some();
-        let open: Vec<usize> = (0..self.clients.len()).map(|client| self.probes_open(client)).collect();
-        self.check(9, lively || tainted, || format!("not every slot is served {T_HEAL} us after the repair: {open:?}"));
+        let open = if lively { String::new() } else { self.open_probes() };
+        self.check(9, lively || tainted, || format!("not every slot is served {T_HEAL} us after the repair: {open}"));
         self.run_until(self.now.max(healed + 1) + T_MAP.max(T_SUB));
         self.check_settled();
+    }
+
+    /// The test commands that are still open, in words.
+    fn open_probes(&self) -> String {
+        let mut text = String::new();
+        for (number, client) in self.clients.iter().enumerate() {
+            for (tag, request) in client.requests.iter().enumerate() {
+                if let (super::client::Owner::Probe(slot), None) = (request.owner, request.end) {
+                    let (sends, answers) = (request.sends, request.served.len());
+                    let _ = write!(text, "client {number} command {tag} for {slot:?}: {sends} times sent, {answers} answers; ");
+                }
+            }
+            let _ = write!(text, "{} not submitted; ", client.probes.len());
+        }
+        text
     }
 
     /// Probes for which there was no room are asked for again.

@@ -217,6 +217,7 @@ impl Servers {
         let operator = self.model.connect(node);
         self.operators.push(operator);
         if password {
+            self.model.set_password(Some(node), Some(PASSWORDS[self.password].as_bytes()));
             self.operate(node, &[b"AUTH", PASSWORDS[self.password].as_bytes()]);
         }
     }

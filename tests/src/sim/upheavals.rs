@@ -72,7 +72,8 @@ impl World {
             Fault::Reset | Fault::ReplicaMoves => self.move_replica(fault),
             Fault::ScaleOut => self.scale_out(),
             Fault::ScaleIn => self.scale_in(),
-            Fault::Endpoints => self.announce(),
+            // There is nothing to choose before 7.0.
+            Fault::Endpoints if !self.options.has_old_servers() => self.announce(),
             Fault::TlsPorts | Fault::Nat => self.translate(fault),
             _ => {}
         }
@@ -437,21 +438,25 @@ impl World {
         self.flush();
     }
 
-    /// What an operator does in the end: every node is told who owns the slots that moved.
+    /// What an operator does in the end: marks are taken away, slots that fell through between two views get an owner,
+    /// and every node is told who owns what.
     fn agree(&mut self) {
         for slot in self.servers.moved.clone() {
-            if self.servers.model.owner(slot).is_none() {
-                // It fell through between two views, as slots do.
-                (0..self.servers.nodes.len()).for_each(|node| self.servers.model.forget_owner(node, slot));
-                let first = self.primaries().first().copied().unwrap_or(0);
-                let _ = self.servers.model.add_slot(first, slot);
-            }
-            let owner = self.servers.model.owner(slot);
             let number = slot.to_string();
             for node in self.primaries() {
                 self.servers.operate(node, &[b"CLUSTER", b"SETSLOT", number.as_bytes(), b"STABLE"]);
             }
-            for node in 0..self.servers.nodes.len() {
+        }
+        let nodes = 0..self.servers.nodes.len();
+        for slot in 0..16_384 {
+            let mut owner = self.servers.model.owner(slot);
+            let model = &self.servers.model;
+            if owner.is_none_or(|owner| !model.is_member(owner) || model.primary_of(owner).is_some()) {
+                nodes.clone().for_each(|node| self.servers.model.forget_owner(node, slot));
+                owner = self.primaries().first().copied();
+                let _ = self.servers.model.add_slot(owner.unwrap_or(0), slot);
+            }
+            for node in nodes.clone() {
                 if self.servers.model.owner_seen_by(node, slot) != owner {
                     self.servers.model.forget_owner(node, slot);
                 }

@@ -123,6 +123,7 @@ impl World {
     pub fn new(options: Options, wishes: Wishes, streams: Streams) -> Self {
         let servers = Servers::new(&options);
         let clients = (0..usize::from(options.clients)).map(|number| Client::new(number, &options, &wishes)).collect();
+        let trace = Trace::new(wishes.shown.unwrap_or(super::trace::SHOWN), wishes.shown.is_some());
         Self {
             options,
             wishes,
@@ -130,7 +131,7 @@ impl World {
             number: 0,
             queue: BinaryHeap::new(),
             streams,
-            trace: Trace::new(super::trace::SHOWN),
+            trace,
             stats: Stats::default(),
             servers,
             links: Vec::new(),
