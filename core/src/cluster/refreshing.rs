@@ -212,12 +212,20 @@ impl Engine<'_> {
 
     /// Ties connections to the nodes of the new map; those of nodes that are gone retire.
     fn rebind(&mut self, now: Instant) {
+        let count = self.count();
         self.t.by_node.fill(NONE);
-        // Of two to one node the open one stays.
-        let order = (0..self.count()).map(|conn| (true, conn)).chain((0..self.count()).map(|conn| (false, conn)));
-        for (ready, conn) in order {
+        // Of two to one node the open one stays, and a seed's goes: the other has commands in flight, which those that
+        // come later must not overtake.
+        let seed = self.s.seed_conn;
+        let order = (0..3_u8).flat_map(|turn| (0..count).map(move |conn| (turn, conn)));
+        for (turn, conn) in order {
             let entry = self.conn(conn);
-            if (entry.state == ConnState::Ready) != ready {
+            let mine = match entry.state {
+                ConnState::Ready if conn != seed => 0,
+                ConnState::Ready => 1,
+                _ => 2,
+            };
+            if mine != turn {
                 continue;
             }
             let (Some(id), hint) = (entry.node, entry.hint) else { continue };

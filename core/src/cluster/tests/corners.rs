@@ -242,3 +242,30 @@ fn a_streamed_script_that_says_moved_in_pieces_is_read_whole() {
     assert_eq!(world.take_out().len(), 1, "none came: it is the caller's");
     assert!(world.closed.is_empty(), "{:?}", world.closed);
 }
+
+#[test]
+fn a_seed_that_turns_out_to_be_a_known_node_does_not_take_its_place() {
+    let mut world = World::ready();
+    // The first node leaves the cluster, and its entry in the table of connections is free.
+    let all = "*1\r\n*3\r\n:0\r\n:16383\r\n*4\r\n$9\r\n127.0.0.1\r\n:7002\r\n$40\r\n\
+        bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\r\n*0\r\n";
+    world.cluster.refresh(world.now);
+    world.wait(Duration::from_millis(200));
+    let asked = if world.sent[&world.at("127.0.0.1:7001")].is_empty() { "127.0.0.1:7002" } else { "127.0.0.1:7001" };
+    world.feed(asked, all);
+    assert!(!world.is_connected("127.0.0.1:7001"));
+    // The other connection is lost, so that a seed is asked.
+    world.lose("127.0.0.1:7002");
+    let first = world.set(9_000);
+    world.wait(Duration::from_millis(300));
+    world.join("127.0.0.1:7002");
+    assert!(world.sent[&world.at("127.0.0.1:7002")].contains(&format!("cmd{first}")));
+    let seed = if world.is_connected("127.0.0.1:7001") { "127.0.0.1:7001" } else { "127.0.0.1:7009" };
+    world.join(seed);
+    world.expect(seed, &["CLUSTER MYID", "CLUSTER SLOTS"]);
+    world.feed(seed, "$40\r\nbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\r\n");
+    world.feed(seed, all);
+    let second = world.set(9_000);
+    let sent = &world.sent[&world.at("127.0.0.1:7002")];
+    assert!(sent.contains(&format!("cmd{second}")), "{sent:?}");
+}
