@@ -161,7 +161,10 @@ impl World {
             for (tag, request) in client.requests.iter().enumerate() {
                 if let (super::client::Owner::Probe(slot), None) = (request.owner, request.end) {
                     let (sends, answers) = (request.sends, request.served.len());
-                    let _ = write!(text, "client {number} command {tag} for {slot:?}: {sends} times sent, {answers} answers; ");
+                    let _ = write!(
+                        text,
+                        "client {number} command {tag} for {slot:?}: {sends} times sent, {answers} answers; "
+                    );
                 }
             }
             let _ = write!(text, "{} not submitted; ", client.probes.len());
