@@ -130,6 +130,13 @@ if printf '%s\n' "${present[@]}" | grep -qx thumbv7m-none-eabi; then
     step must_fail 'slotwise_can_panic' --target thumbv7m-none-eabi --features scan,control-panic
 fi
 
+# The memory map in the guide for firmware authors states the sizes that the types have.
+if printf '%s\n' "${present[@]}" | grep -qx thumbv7m-none-eabi; then
+    step cargo check --quiet --manifest-path tests/firmware/Cargo.toml -p slotwise-sizes --target thumbv7m-none-eabi
+else
+    skip "the guide's memory map: needs thumbv7m-none-eabi"
+fi
+
 # The example of an async executor: embassy, with its network stack.
 if printf '%s\n' "${present[@]}" | grep -qx thumbv7em-none-eabi; then
     step cargo build --quiet --release --manifest-path tests/firmware/Cargo.toml -p slotwise-async --target thumbv7em-none-eabi

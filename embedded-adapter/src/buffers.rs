@@ -56,7 +56,7 @@ impl Kept {
     }
 }
 
-/// One connection's state in a driver; about 100 bytes. Lent memory is filled with [`Lane::EMPTY`].
+/// One connection's state in a driver; 112 bytes where pointers have 32 bits. Lent memory is filled with [`Lane::EMPTY`].
 #[derive(Clone, Debug)]
 pub struct Lane {
     pub(crate) conn: ConnId,

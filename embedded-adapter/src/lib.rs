@@ -9,23 +9,8 @@
 #![cfg_attr(feature = "async", doc = "- [`Driver::run`] is the same as a future, over [`AsyncStreamSet`].")]
 #![cfg_attr(not(feature = "async"), doc = "- With the feature `async` there is also a driver that is a future.")]
 //!
-//! # Memory
-//!
-//! What each buffer must hold, and what happens when it is full, is in the table at [`Buffers`]; for the engine's own
-//! tables see [`StaticStorage`](slotwise::cluster::StaticStorage) and [`slotwise::cluster`]. In short: a receive buffer
-//! bounds what comes as a [`Frame`](slotwise::resp::Frame) (larger replies come as tokens, topology replies of any size
-//! are read piece by piece), a transmit buffer bounds one write (longer commands are fetched from [`Work::encode`] piece
-//! by piece), and a full table of commands makes [`Work::next_command`] wait.
-//!
-//! One configuration on a 32-bit device, 3 primaries, 4 connections, 32 commands in flight:
-//!
-//! | | bytes |
-//! |---|---|
-//! | `Cluster<StaticStorage<4, 64, 128, 4, 32, 32>>` | about 11,000 |
-//! | 4 receive buffers of 1 KiB | 4,096 |
-//! | 4 transmit buffers of 256 B | 1,024 |
-//! | 4 lanes | 384 |
-//! | the driver | 64 |
+//! [`guide`] is for who builds this into a device: choosing capacities, a memory map, what happens when something is
+//! full, seeds, clocks, watchdogs, sleeping, TLS.
 //!
 //! # An example
 //!
@@ -133,6 +118,8 @@
 mod asynch;
 mod buffers;
 mod driver;
+#[doc = include_str!("guide.md")]
+pub mod guide {}
 #[cfg(any(feature = "smoltcp", feature = "nal", feature = "nal-async"))]
 mod literal;
 #[cfg(feature = "nal")]

@@ -28,7 +28,7 @@ const PORTS: u16 = 16_384;
 const RESET_TURNS: u32 = 16;
 
 /// Which of an smoltcp `SocketSet`'s TCP sockets belong to a driver, and what they are doing: one for each connection of
-/// the engine. 56 bytes for each on a 64-bit target, 32 on a 32-bit one, beside smoltcp's own socket with its buffers.
+/// the engine. 144 bytes for four where pointers have 32 bits, beside smoltcp's own sockets (336 bytes each) and windows.
 ///
 /// It lies beside the `Interface` and the `SocketSet`, which stay the caller's, with other sockets in it if there are any.
 /// Between polls of the interface, [`SmoltcpSet::net`] makes the [`Transport`] that a driver wants:
