@@ -21,6 +21,13 @@ impl NodeId {
         &self.0
     }
 
+    /// 32 bits of it, never 0: to tell a handful of nodes apart where taking one for another does no harm.
+    pub(crate) fn short(&self) -> u32 {
+        let word = |chunk: &[u8]| chunk.first_chunk::<4>().map_or(0, |bytes| u32::from_le_bytes(*bytes));
+        let mixed = self.0.chunks_exact(4).fold(0_u32, |sum, chunk| sum.rotate_left(7) ^ word(chunk));
+        mixed.max(1)
+    }
+
     /// Reads exactly 40 hexadecimal digits of either case.
     #[must_use]
     pub fn parse(text: &[u8]) -> Option<Self> {

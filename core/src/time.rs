@@ -224,6 +224,44 @@ impl Stamp {
     }
 }
 
+/// A span of time as tables keep it, in 32 bits: exact to the microsecond up to 35 minutes, and to the millisecond
+/// (rounded up) up to 24 days, where it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span(u32);
+
+impl Span {
+    /// Set: the other bits are milliseconds.
+    const MILLIS: u32 = 1 << 31;
+    /// No span: what `None` is packed to.
+    const NONE: Self = Self(u32::MAX);
+
+    pub(crate) const fn of(span: Duration) -> Self {
+        let us = span.as_micros();
+        if us < Self::MILLIS as u64 {
+            return Self(us as u32);
+        }
+        let ms = us.div_ceil(1_000);
+        let most = Self::MILLIS - 2;
+        Self(Self::MILLIS | if ms < most as u64 { ms as u32 } else { most })
+    }
+
+    pub(crate) const fn of_option(span: Option<Duration>) -> Self {
+        match span {
+            Some(span) => Self::of(span),
+            None => Self::NONE,
+        }
+    }
+
+    pub(crate) const fn get(self) -> Duration {
+        let number = (self.0 & !Self::MILLIS) as u64;
+        if self.0 & Self::MILLIS == 0 { Duration::from_micros(number) } else { Duration::from_millis(number) }
+    }
+
+    pub(crate) const fn option(self) -> Option<Duration> {
+        if self.0 == Self::NONE.0 { None } else { Some(self.get()) }
+    }
+}
+
 /// The earlier of two optional instants, where `None` means never.
 #[must_use]
 pub(crate) fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
@@ -266,6 +304,19 @@ mod tests {
         assert!(!Stamp::NEVER.is_due(Instant::from_micros(u64::MAX)));
         assert_eq!(Stamp::NEVER.near(Instant::EPOCH), None);
         assert_eq!(Stamp::at(Instant::from_micros(1 << 40)).age(Instant::EPOCH), Duration::ZERO);
+    }
+
+    #[test]
+    fn spans_are_kept() {
+        for us in [0, 1, 999, 1_000_000, (1 << 31) - 1] {
+            assert_eq!(Span::of(Duration::from_micros(us)).get(), Duration::from_micros(us));
+        }
+        assert_eq!(Span::of(Duration::from_micros(1 << 31)).get(), Duration::from_millis(2_147_484));
+        assert_eq!(Span::of(Duration::from_secs(3_600)).get(), Duration::from_secs(3_600));
+        let most = Span::of(Duration::from_micros(u64::MAX)).get();
+        assert!(most > Duration::from_secs(24 * 86_400));
+        assert_eq!(Span::of_option(Some(most)).option(), Some(most));
+        assert_eq!(Span::of_option(None).option(), None);
     }
 
     #[test]

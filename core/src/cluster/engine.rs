@@ -5,6 +5,7 @@ use crate::cluster::config::Config;
 use crate::cluster::conn::{Bits, ClosedNote, ConnEntry, ConnState, Purpose};
 use crate::cluster::event::CloseReason;
 use crate::cluster::hold::Hold;
+use crate::cluster::policy::Policy;
 use crate::cluster::storage::Tables;
 use crate::ids::{CommandId, ConnId, NodeId};
 use crate::pipeline::{Aim, Entry, Flag, Kind, List, NONE, Outcome, Place, Reason, SlabHead};
@@ -15,7 +16,7 @@ use crate::topology::{Freshness, Map, MapHead, MapMut, NodeIndex, Reader, Refres
 /// What the engine keeps besides its tables.
 #[derive(Debug)]
 pub(crate) struct State {
-    pub(crate) config: Config,
+    pub(crate) config: Policy,
     pub(crate) rand: Rand,
     pub(crate) slab: SlabHead,
     pub(crate) maps: [MapHead; 2],
@@ -68,9 +69,9 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(config: Config) -> Self {
+    pub(crate) const fn new(config: Config) -> Self {
         Self {
-            config,
+            config: Policy::of(&config),
             rand: Rand::new(config.seed),
             slab: SlabHead::new(),
             maps: [MapHead::new(), MapHead::new()],

@@ -265,7 +265,7 @@ impl Engine<'_> {
     }
 
     fn limits(&mut self, conn: u32) -> Limits {
-        let full = self.s.config.limits;
+        let full = self.s.config.limits();
         if self.conn(conn).state == ConnState::Handshake { Limits::HANDSHAKE } else { full }
     }
 

@@ -127,7 +127,7 @@ impl Engine<'_> {
 
     fn end_stream(&mut self, now: Instant, conn: u32, purpose: Purpose, healthy: bool, reason: CloseReason) {
         self.drop_hold(conn);
-        let policy = self.s.config.backoff;
+        let policy = self.s.config.backoff();
         if healthy {
             self.conn(conn).backoff.reset();
         }

@@ -68,6 +68,7 @@ mod event;
 mod hold;
 mod input;
 mod lose;
+mod policy;
 mod refreshing;
 mod reply;
 mod route;
@@ -109,7 +110,7 @@ const RESERVE: usize = 2;
 impl<S: Storage> Cluster<S> {
     /// An engine that knows nothing yet; the first submission, or [`Cluster::connect`], makes it dial a seed.
     #[must_use]
-    pub fn new(config: Config, storage: S) -> Self {
+    pub const fn new(config: Config, storage: S) -> Self {
         Self { state: State::new(config), storage }
     }
 
@@ -372,7 +373,7 @@ impl Engine<'_> {
             Target::Node(id) => self.find_node(id, None),
             _ => None,
         };
-        let deadline = Stamp::at(now + spec.timeout.unwrap_or(self.s.config.command_timeout).min(Stamp::REACH));
+        let deadline = Stamp::at(now + spec.timeout.unwrap_or(self.s.config.command_timeout()).min(Stamp::REACH));
         let entry = self.entry(index);
         entry.admit(&spec, node);
         entry.set_deadline(deadline);

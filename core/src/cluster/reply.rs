@@ -111,7 +111,7 @@ impl Engine<'_> {
     /// Ends the connection's hold if that was the last answer it waited for. A command that was refused must have been
     /// routed anew before, or the ones that were held back for it would overtake it.
     fn settle(&mut self, now: Instant, conn: u32) {
-        let idle_until = now + self.s.config.lease_idle;
+        let idle_until = now + self.s.config.lease_idle();
         let entry = self.conn(conn);
         entry.liveness.on_work(now, entry.work());
         if entry.in_flight.is_empty() {

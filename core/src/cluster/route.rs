@@ -82,7 +82,7 @@ impl Engine<'_> {
             }
             Owner::Uncovered => {
                 self.s.refresh.request(now, Why::Error);
-                Dest::Wait(Some(now + self.s.config.retry_delay.saturating_mul(16)))
+                Dest::Wait(Some(now + self.s.config.retry_delay().saturating_mul(16)))
             }
             // The same node for all commands of the slot, so that none overtakes another on the way to its MOVED.
             Owner::Unknown => self.node_from(now, u32::from(slot.get()), true, false),
@@ -240,8 +240,8 @@ impl Engine<'_> {
     pub(crate) fn park_refused(&mut self, now: Instant, index: u32) {
         let attempts = self.peek(index).attempts();
         let doubled = 1_u64.checked_shl(u32::from(attempts.min(4))).unwrap_or(16);
-        let most = self.s.config.retry_delay.saturating_mul(doubled);
-        let delay = self.s.config.retry_delay.saturating_add(self.s.rand.jitter(most));
+        let most = self.s.config.retry_delay().saturating_mul(doubled);
+        let delay = self.s.config.retry_delay().saturating_add(self.s.rand.jitter(most));
         self.park(index, Some(now + delay));
     }
 

@@ -23,7 +23,7 @@ impl Engine<'_> {
         match conn.state {
             ConnState::Free | ConnState::Idle => None,
             ConnState::Waiting => Some(conn.until),
-            ConnState::Dialing | ConnState::Handshake => conn.liveness.poll_timeout(&self.s.config.timeouts),
+            ConnState::Dialing | ConnState::Handshake => conn.liveness.poll_timeout(&self.s.config.timeouts(false)),
             ConnState::Ready | ConnState::Draining => {
                 let silence = conn.liveness.poll_timeout(&self.silence_limits(conn));
                 let unused = if is_unused_lease(conn) { Some(conn.until) } else { None };
@@ -40,11 +40,7 @@ impl Engine<'_> {
     }
 
     fn silence_limits(&self, conn: &ConnEntry) -> Timeouts {
-        let keepalive = match conn.purpose {
-            Purpose::Subscriber => Some(self.s.config.subscriber_keepalive),
-            Purpose::Shared | Purpose::Lease => self.s.config.timeouts.keepalive,
-        };
-        Timeouts { keepalive, ..self.s.config.timeouts }
+        self.s.config.timeouts(conn.purpose == Purpose::Subscriber)
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {

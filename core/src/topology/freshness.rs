@@ -10,7 +10,7 @@
 use super::map::{Map, Owner};
 use crate::ids::NodeId;
 use crate::slot::Slot;
-use crate::time::{Duration, Instant};
+use crate::time::{Duration, Instant, Span, Stamp};
 
 /// What to do with a complete reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,32 +25,42 @@ pub enum Verdict {
 }
 
 /// Redirects remembered.
-const PATCHES: usize = 16;
+const PATCHES: usize = 8;
 /// Replaced views remembered.
 const VIEWS: usize = 4;
 /// Answers remembered while a suspect view waits for confirmation.
 const VOTERS: usize = 8;
 
+/// A redirect. Nodes are kept as [`NodeId::short`]: two that look alike make a reply look fresh that is not, once in
+/// four thousand million.
 #[derive(Clone, Copy, Debug)]
 struct Patch {
+    owner: u32,
+    at: Stamp,
     slot: Slot,
-    owner: NodeId,
-    at: Instant,
+}
+
+/// A view that was replaced: half of its digest, and when. Two that look alike cost a question more.
+#[derive(Clone, Copy, Debug)]
+struct View {
+    digest: u32,
+    at: Stamp,
 }
 
 /// The memory that keeps a map from going back: recent redirects, recently replaced views, and who said what about a
-/// suspect one. About 1 KiB; bounded, so the oldest is forgotten first.
+/// suspect one. Less than 200 bytes; bounded, so the oldest is forgotten first.
 #[derive(Clone, Debug)]
 pub struct Freshness {
-    hold: Duration,
-    patches: [Option<Patch>; PATCHES],
-    next_patch: u8,
-    views: [Option<(u64, Instant)>; VIEWS],
-    next_view: u8,
     /// The suspect view and when it was first seen.
-    pending: Option<(u64, Instant)>,
-    /// Who answered since then, and whether with the suspect view.
-    voters: [Option<(NodeId, bool)>; VOTERS],
+    pending: Option<(u32, Instant)>,
+    hold: Span,
+    /// Unused ones have no time.
+    patches: [Patch; PATCHES],
+    views: [View; VIEWS],
+    /// Who answered since then; the lowest bit says whether with the suspect view. 0: nobody.
+    voters: [u32; VOTERS],
+    next_patch: u8,
+    next_view: u8,
     next_voter: u8,
 }
 
@@ -58,30 +68,33 @@ impl Freshness {
     /// How long a suspect view has to be confirmed by default.
     pub const HOLD: Duration = Duration::from_secs(2);
 
+    const NO_PATCHES: [Patch; PATCHES] = [Patch { owner: 0, at: Stamp::NEVER, slot: Slot::masked(0) }; PATCHES];
+    const NO_VIEWS: [View; VIEWS] = [View { digest: 0, at: Stamp::NEVER }; VIEWS];
+
     /// Nothing remembered; `hold` is how long a suspect view must be confirmed before it is believed.
     #[must_use]
     pub const fn new(hold: Duration) -> Self {
         Self {
-            hold,
-            patches: [None; PATCHES],
-            next_patch: 0,
-            views: [None; VIEWS],
-            next_view: 0,
             pending: None,
-            voters: [None; VOTERS],
+            hold: Span::of(hold),
+            patches: Self::NO_PATCHES,
+            views: Self::NO_VIEWS,
+            voters: [0; VOTERS],
+            next_patch: 0,
+            next_view: 0,
             next_voter: 0,
         }
     }
 
     /// Remembers that a MOVED gave `slot` to `owner`: for the hold time a reply that says otherwise is suspect.
     pub fn note_moved(&mut self, now: Instant, slot: Slot, owner: NodeId) {
-        let known = self.patches.iter().position(|patch| patch.is_some_and(|patch| patch.slot == slot));
+        let known = self.patches.iter().position(|patch| patch.at.is_some() && patch.slot == slot);
         let at = known.unwrap_or(usize::from(self.next_patch));
         if known.is_none() {
             self.next_patch = (self.next_patch.wrapping_add(1)) % PATCHES as u8;
         }
         if let Some(place) = self.patches.get_mut(at) {
-            *place = Some(Patch { slot, owner, at: now });
+            *place = Patch { slot, owner: owner.short(), at: Stamp::at(now) };
         }
     }
 
@@ -89,29 +102,31 @@ impl Freshness {
     /// the map it replaces is remembered here.
     pub fn judge(&mut self, now: Instant, from: NodeId, current: &Map<'_>, candidate: &Map<'_>) -> Verdict {
         let (old, new) = (digest(current), digest(candidate));
+        self.forget(now);
         let verdict = if current.is_empty() {
             Verdict::Newer
         } else if old == new {
             Verdict::Same
-        } else if self.is_suspect(now, current, candidate, new) {
+        } else if self.is_suspect(current, candidate, half(new)) {
             Verdict::Suspect
         } else {
             Verdict::Newer
         };
         match verdict {
-            Verdict::Newer => self.replaced(now, old),
+            Verdict::Newer => self.replaced(now, half(old)),
             Verdict::Same => self.vote(from, false),
             Verdict::Suspect => {
-                if self.pending.is_none_or(|(pending, _)| pending != new) {
-                    self.pending = Some((new, now));
-                    self.voters = [None; VOTERS];
+                if self.pending.is_none_or(|(pending, _)| pending != half(new)) {
+                    self.pending = Some((half(new), now));
+                    self.voters = [0; VOTERS];
                 }
                 self.vote(from, true);
                 if self.is_confirmed(now) {
-                    self.replaced(now, old);
                     // What the redirects taught is overruled.
-                    self.patches = [None; PATCHES];
-                    self.views = [None; VIEWS];
+                    self.patches = Self::NO_PATCHES;
+                    self.views = Self::NO_VIEWS;
+                    self.pending = None;
+                    self.voters = [0; VOTERS];
                     return Verdict::Newer;
                 }
             }
@@ -119,18 +134,34 @@ impl Freshness {
         verdict
     }
 
-    fn replaced(&mut self, now: Instant, old: u64) {
+    /// Drops what is older than it counts, so that times of long ago are never compared.
+    fn forget(&mut self, now: Instant) {
+        let hold = self.hold.get();
+        for patch in &mut self.patches {
+            if patch.at.age(now) >= hold {
+                patch.at = Stamp::NEVER;
+            }
+        }
+        for view in &mut self.views {
+            if view.at.age(now) >= hold.saturating_mul(4) {
+                view.at = Stamp::NEVER;
+            }
+        }
+    }
+
+    fn replaced(&mut self, now: Instant, old: u32) {
         self.pending = None;
-        self.voters = [None; VOTERS];
+        self.voters = [0; VOTERS];
         if let Some(place) = self.views.get_mut(usize::from(self.next_view)) {
-            *place = Some((old, now));
+            *place = View { digest: old, at: Stamp::at(now) };
         }
         self.next_view = self.next_view.wrapping_add(1) % VIEWS as u8;
     }
 
-    fn is_suspect(&self, now: Instant, current: &Map<'_>, candidate: &Map<'_>, new: u64) -> bool {
-        let reverts = self.patches.iter().flatten().any(|patch| {
-            now.since(patch.at) < self.hold && owner_id(candidate, patch.slot) != Some(patch.owner)
+    fn is_suspect(&self, current: &Map<'_>, candidate: &Map<'_>, new: u32) -> bool {
+        let reverts = self.patches.iter().any(|patch| {
+            patch.at.is_some()
+                && owner_id(candidate, patch.slot) != Some(patch.owner)
                 // A patch the current map no longer holds was overruled already.
                 && owner_id(current, patch.slot) == Some(patch.owner)
         });
@@ -140,8 +171,7 @@ impl Freshness {
         if current.has_epochs() && candidate.has_epochs() {
             return older_epochs(current, candidate);
         }
-        let seen = |view: &(u64, Instant)| view.0 == new && now.since(view.1) < self.hold.saturating_mul(4);
-        self.views.iter().flatten().any(seen)
+        self.views.iter().any(|view| view.at.is_some() && view.digest == new)
     }
 
     /// Counts each node once, with its last word.
@@ -149,21 +179,27 @@ impl Freshness {
         if self.pending.is_none() {
             return;
         }
-        let known = self.voters.iter().position(|voter| voter.is_some_and(|(node, _)| node == from));
+        let node = from.short() | 1;
+        let known = self.voters.iter().position(|voter| *voter | 1 == node);
         let at = known.unwrap_or(usize::from(self.next_voter));
         if known.is_none() {
             self.next_voter = self.next_voter.wrapping_add(1) % VOTERS as u8;
         }
         if let Some(place) = self.voters.get_mut(at) {
-            *place = Some((from, suspect));
+            *place = node & !1 | u32::from(suspect);
         }
     }
 
     fn is_confirmed(&self, now: Instant) -> bool {
-        let held = self.pending.is_some_and(|(_, since)| now.since(since) >= self.hold);
-        let count = |said: bool| self.voters.iter().flatten().filter(|(_, suspect)| *suspect == said).count();
-        held && count(true) > count(false)
+        let held = self.pending.is_some_and(|(_, since)| now.since(since) >= self.hold.get());
+        let count = |said: u32| self.voters.iter().filter(|voter| **voter > 1 && **voter & 1 == said).count();
+        held && count(1) > count(0)
     }
+}
+
+/// The half of a digest that is kept.
+const fn half(digest: u64) -> u32 {
+    (digest >> 32) as u32
 }
 
 /// Whether any slot would go from a higher config epoch to a lower one.
@@ -194,9 +230,9 @@ fn older_epochs(current: &Map<'_>, candidate: &Map<'_>) -> bool {
     false
 }
 
-fn owner_id(map: &Map<'_>, slot: Slot) -> Option<NodeId> {
+fn owner_id(map: &Map<'_>, slot: Slot) -> Option<u32> {
     match map.owner(slot) {
-        Owner::Node(index) => map.node(index).map(super::Node::id),
+        Owner::Node(index) => map.node(index).map(|node| node.id().short()),
         Owner::Uncovered | Owner::Unknown => None,
     }
 }

@@ -4,7 +4,7 @@ use super::map::Map;
 use super::node::NodeIndex;
 use crate::ids::NodeId;
 use crate::rand::Rand;
-use crate::time::{Duration, Instant};
+use crate::time::{Duration, Instant, Span};
 
 /// How often and how patiently the topology is asked for. The defaults: one round a second sustained, three in a
 /// burst, up to three nodes a round, two seconds per node, up to 100 ms of jitter, 10 s after failures, and once a
@@ -90,6 +90,32 @@ enum State {
     Asked { deadline: Instant },
 }
 
+/// A [`RefreshPolicy`] in a third of its size.
+#[derive(Clone, Copy, Debug)]
+struct Packed {
+    interval: Span,
+    timeout: Span,
+    jitter: Span,
+    max_jitter: Span,
+    idle: Span,
+    burst: u8,
+    nodes: u8,
+}
+
+impl Packed {
+    const fn of(policy: &RefreshPolicy) -> Self {
+        Self {
+            interval: Span::of(policy.interval),
+            timeout: Span::of(policy.timeout),
+            jitter: Span::of(policy.jitter),
+            max_jitter: Span::of(policy.max_jitter),
+            idle: Span::of_option(policy.idle),
+            burst: policy.burst,
+            nodes: policy.nodes,
+        }
+    }
+}
+
 /// The refresh state machine: at most one round at a time, at most one node asked at a time, rounds rate-limited and
 /// jittered. The old map serves meanwhile.
 ///
@@ -98,7 +124,7 @@ enum State {
 /// [`Refresh::failed`] (also for a reply that was rejected or is not to be trusted alone).
 #[derive(Clone, Debug)]
 pub struct Refresh {
-    policy: RefreshPolicy,
+    policy: Packed,
     state: State,
     /// When the token bucket would be empty: a round may start while this is less than `burst - 1` intervals ahead.
     bucket: Instant,
@@ -106,8 +132,9 @@ pub struct Refresh {
     failures: u8,
     /// A request came in while a node was being asked: its answer may be older than the reason.
     again: bool,
-    prefer: Option<NodeId>,
-    asked: [NodeId; RefreshPolicy::MAX_ASKED as usize],
+    /// The node a redirect led to, as [`NodeId::short`]; 0 for none. Taking one node for another asks the wrong one.
+    prefer: u32,
+    asked: [u32; RefreshPolicy::MAX_ASKED as usize],
     asks: u8,
     last_good: Option<Instant>,
     rounds: u32,
@@ -118,13 +145,13 @@ impl Refresh {
     #[must_use]
     pub const fn new(policy: RefreshPolicy) -> Self {
         Self {
-            policy,
+            policy: Packed::of(&policy),
             state: State::Idle,
             bucket: Instant::EPOCH,
             failures: 0,
             again: false,
-            prefer: None,
-            asked: [NodeId::from_bytes([0; 20]); RefreshPolicy::MAX_ASKED as usize],
+            prefer: 0,
+            asked: [0; RefreshPolicy::MAX_ASKED as usize],
             asks: 0,
             last_good: None,
             rounds: 0,
@@ -135,7 +162,7 @@ impl Refresh {
     /// node is being asked makes one more round afterwards.
     pub fn request(&mut self, now: Instant, reason: Reason) {
         if let Reason::Redirect(Some(node)) = reason {
-            self.prefer = Some(node);
+            self.prefer = node.short();
         }
         match self.state {
             State::Idle if reason == Reason::Start => self.state = State::Due { at: self.allowed(now) },
@@ -165,14 +192,15 @@ impl Refresh {
             self.state = State::Wanted { since: now };
         }
         if let State::Wanted { since } = self.state {
-            let doubled = self.policy.jitter.saturating_mul(1 << self.failures.min(16));
-            let at = since + rand.jitter(doubled.min(self.policy.max_jitter.max(self.policy.jitter)));
+            let (least, most) = (self.policy.jitter.get(), self.policy.max_jitter.get());
+            let doubled = least.saturating_mul(1 << self.failures.min(16));
+            let at = since + rand.jitter(doubled.min(most.max(least)));
             self.state = State::Due { at: at.max(self.allowed(now)) };
         }
         if let State::Due { at } = self.state
             && now >= at
         {
-            self.bucket = self.bucket.max(now) + self.policy.interval;
+            self.bucket = self.bucket.max(now) + self.policy.interval.get();
             self.rounds = self.rounds.wrapping_add(1);
             (self.asks, self.again) = (0, false);
             self.state = State::Next;
@@ -180,11 +208,11 @@ impl Refresh {
         if self.state != State::Next {
             return None;
         }
-        self.state = State::Asked { deadline: now + self.policy.timeout };
+        self.state = State::Asked { deadline: now + self.policy.timeout.get() };
         let ask = self.choose(rand, map, &mut usable);
         let asked = match ask {
-            Ask::Node(node) => node,
-            Ask::Seed => NodeId::from_bytes([0; 20]),
+            Ask::Node(node) => node.short(),
+            Ask::Seed => 0,
         };
         if let Some(place) = self.asked.get_mut(usize::from(self.asks)) {
             *place = asked;
@@ -197,12 +225,14 @@ impl Refresh {
     fn choose(&mut self, rand: &mut Rand, map: &Map<'_>, usable: &mut dyn FnMut(NodeIndex) -> bool) -> Ask {
         let asked = self.asked.get(..usize::from(self.asks)).unwrap_or(&[]);
         let mut fit = |index: NodeIndex, id: &NodeId| {
-            map.node(index).is_some_and(super::Node::is_routable) && !asked.contains(id) && usable(index)
+            map.node(index).is_some_and(super::Node::is_routable) && !asked.contains(&id.short()) && usable(index)
         };
-        if let Some(id) = self.prefer.take()
-            && map.find(&id).is_some_and(|index| fit(index, &id))
+        let prefer = core::mem::take(&mut self.prefer);
+        if prefer != 0
+            && let Some((index, node)) = map.nodes().find(|(_, node)| node.id().short() == prefer)
+            && fit(index, &node.id())
         {
-            return Ask::Node(id);
+            return Ask::Node(node.id());
         }
         let mut chosen = None;
         let mut seen = 0_u32;
@@ -284,11 +314,11 @@ impl Refresh {
 
     /// The earliest time the token bucket lets a round start.
     fn allowed(&self, now: Instant) -> Instant {
-        let ahead = self.policy.interval.saturating_mul(u64::from(self.policy.burst.saturating_sub(1)));
+        let ahead = self.policy.interval.get().saturating_mul(u64::from(self.policy.burst.saturating_sub(1)));
         now.max(self.bucket - ahead)
     }
 
     fn idle_at(&self) -> Option<Instant> {
-        Some(self.last_good? + self.policy.idle?)
+        Some(self.last_good? + self.policy.idle.option()?)
     }
 }

@@ -29,7 +29,7 @@ pub(super) struct Entry {
     draft: Draft,
     endpoint: Endpoint,
     has_ip: bool,
-    id: Option<NodeId>,
+    pub(super) id: Option<NodeId>,
     pub(super) port: u16,
 }
 

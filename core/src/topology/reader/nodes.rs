@@ -16,8 +16,10 @@ use crate::topology::Rejection;
 use crate::topology::build::MapMut;
 use crate::topology::node::{EPOCH, Health, MYSELF, NONE, NOT_ROUTABLE, NodeIndex, PLACEHOLDER, REPLICA, Role};
 
-/// The longest piece that matters: a host name of 255 bytes with its ports.
-const SCRATCH: usize = 280;
+/// The longest piece that matters: a host name of 255 bytes with its ports. Where memory is small, host names (and ids of
+/// other software) of more than 100 bytes are given up: servers cut theirs at 46 bytes here, and announced names are
+/// seldom longer than 64.
+const SCRATCH: usize = if cfg!(target_pointer_width = "64") { 280 } else { 112 };
 
 #[derive(Clone, Debug)]
 pub(super) struct Nodes {
@@ -38,7 +40,6 @@ struct Line {
     /// Which piece of the field, from 0.
     piece: u8,
     entry: Entry,
-    id: Option<NodeId>,
     flags: u8,
     role: Option<Role>,
     health: Health,
@@ -54,7 +55,6 @@ impl Line {
             field: 0,
             piece: 0,
             entry: Entry::new(),
-            id: None,
             flags: 0,
             role: None,
             health: Health::Online,
@@ -186,7 +186,7 @@ impl Nodes {
         let line = core::mem::replace(&mut self.line, Line::new());
         match line.field {
             // An empty line.
-            0 if line.id.is_none() => Ok(()),
+            0 if line.entry.id.is_none() => Ok(()),
             7 => {
                 let mut line = line;
                 line.commit(context, map)
@@ -203,7 +203,6 @@ impl Line {
         match (self.field, self.piece) {
             (0, _) => {
                 self.entry = Entry::begin(map);
-                self.id = node_id(piece);
                 self.entry.id(piece);
                 Ok(())
             }
@@ -262,7 +261,7 @@ impl Line {
 
     /// The fixed fields are read: the node goes into the map.
     fn commit(&mut self, context: &Context<'_>, map: &mut MapMut<'_>) -> Result<(), Rejection> {
-        let id = self.id.ok_or(Rejection::Malformed("a line of CLUSTER NODES has no id"))?;
+        let id = self.entry.id.ok_or(Rejection::Malformed("a line of CLUSTER NODES has no id"))?;
         // Nodes in handshake and forgotten ones have no role yet.
         let role = self.role.unwrap_or(Role::Primary);
         if role == Role::Replica && !context.replicas {
@@ -308,7 +307,7 @@ impl Line {
                 _ => return Err(why),
             };
             let slot = slot(Scalar::Text(number))?;
-            if let (Some(node), Some(peer)) = (self.id, node_id(peer)) {
+            if let (Some(node), Some(peer)) = (self.entry.id, node_id(peer)) {
                 on_mark(Mark { node, slot, direction, peer });
             }
             return Ok(());

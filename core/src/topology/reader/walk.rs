@@ -69,15 +69,16 @@ impl<'a> Scalar<'a> {
 
 #[derive(Clone, Copy, Debug)]
 struct Level {
-    left: u64,
-    index: u64,
+    /// A reply of more elements than this counts is longer than the map could ever be.
+    left: u32,
+    index: u32,
 }
 
 /// The walk: open aggregates, and what is being skipped.
 #[derive(Clone, Debug)]
 pub(super) struct Walk {
     levels: [Level; LEVELS],
-    depth: usize, // <= LEVELS
+    depth: u8, // <= LEVELS
     /// Values still to be skipped.
     skip: u64,
     ended: bool,
@@ -89,7 +90,7 @@ impl Walk {
     }
 
     pub(super) const fn depth(&self) -> usize {
-        self.depth
+        self.depth as usize
     }
 
     /// Whether the next values are passed by.
@@ -103,8 +104,8 @@ impl Walk {
 
     /// Where the next value stands.
     pub(super) fn place(&self) -> Place {
-        let index = |depth: usize| self.levels.get(depth.wrapping_sub(1)).map_or(0, |level| level.index);
-        Place { depth: self.depth, index: index(self.depth) }
+        let level = self.levels.get(self.depth().wrapping_sub(1));
+        Place { depth: self.depth(), index: level.map_or(0, |level| u64::from(level.index)) }
     }
 
     pub(super) fn token<'t>(&mut self, token: &Token<'t>) -> Result<Item<'t>, Rejection> {
@@ -157,8 +158,9 @@ impl Walk {
 
     /// Enters the aggregate that was just opened. `count` is not 0.
     pub(super) fn enter(&mut self, count: u64) {
-        if let Some(level) = self.levels.get_mut(self.depth) {
-            *level = Level { left: count, index: 0 };
+        let depth = self.depth();
+        if let Some(level) = self.levels.get_mut(depth) {
+            *level = Level { left: u32::try_from(count).unwrap_or(u32::MAX), index: 0 };
             self.depth = self.depth.saturating_add(1);
         } else {
             self.skip(count);
@@ -168,7 +170,8 @@ impl Walk {
     /// Steps past the value at the current place. `true` when that ended the innermost open aggregate, which is now
     /// itself the value to step past.
     pub(super) fn step_over(&mut self) -> bool {
-        let Some(level) = self.levels.get_mut(self.depth.wrapping_sub(1)) else {
+        let depth = self.depth();
+        let Some(level) = self.levels.get_mut(depth.wrapping_sub(1)) else {
             self.ended = true;
             return false;
         };
