@@ -2,11 +2,11 @@
 
 use crate::cluster::event::CloseReason;
 use crate::cluster::hold::Hold;
-use crate::connection::{Backoff, Handshake, Liveness, Work};
+use crate::connection::{Backoff, Greeting, Watch, Work};
 use crate::ids::{ConnId, NodeId};
 use crate::pipeline::List;
 use crate::resp::FrameState;
-use crate::time::Instant;
+use crate::time::Stamp;
 use crate::topology::NodeIndex;
 
 /// Where a connection is in its life.
@@ -109,12 +109,12 @@ pub struct ConnEntry {
     pub(crate) node: Option<NodeId>,
     /// Where the node stood in the map last; checked before it is believed.
     pub(crate) hint: Option<NodeIndex>,
-    /// Which seed it was dialled as, if it was.
-    pub(crate) seed: Option<u16>,
+    /// Which seed it was dialled as, if it was; else [`NO_SEED`].
+    pub(crate) seed: u16,
     pub(crate) backoff: Backoff,
     /// Idle and Waiting: not to be dialled before. A lease without work: when it closes.
-    pub(crate) until: Instant,
-    pub(crate) handshake: Handshake,
+    pub(crate) until: Stamp,
+    pub(crate) handshake: Greeting,
     pub(crate) proto: u8,
     /// The reader of the value at the front of the stream, as frame or as tokens; set anew where `mode` is.
     pub(crate) frame: FrameState,
@@ -123,36 +123,32 @@ pub struct ConnEntry {
     pub(crate) queue: List,
     /// Commands whose replies are due, in order.
     pub(crate) in_flight: List,
-    /// Commands moved from queue to FIFO, and commands answered, since the connection was made.
+    /// Commands moved from queue to FIFO since the connection was made, wrapping.
     pub(crate) sent: u32,
-    pub(crate) answered: u32,
     pub(crate) hold: Hold,
-    /// Output bytes handed to the adapter, and accepted by the transport.
-    pub(crate) handed: u64,
-    pub(crate) written: u64,
-    pub(crate) ready_since: Instant,
+    /// Output bytes handed to the adapter that the transport has not accepted yet. Counting stops at 4 GiB: what is not
+    /// known to be unsent counts as sent.
+    pub(crate) unsent: u32,
+    pub(crate) ready_since: Stamp,
     /// The clocks of dial, handshake and silence.
-    pub(crate) liveness: Liveness,
+    pub(crate) liveness: Watch,
     /// When the last PING that was answered had been sent.
-    pub(crate) alive: Instant,
+    pub(crate) alive: Stamp,
     /// The first reply waits, unread, for a topology reply that shows whether its redirect is true.
-    pub(crate) stalled_until: Option<Instant>,
-    /// Topology replies that had been taken when the stall began.
-    pub(crate) stalled_at: u32,
+    pub(crate) stalled_until: Stamp,
+    /// Topology replies that had been taken when the stall began, wrapping.
+    pub(crate) stalled_at: u16,
     /// The stall is over and has shown nothing: the redirect is the caller's.
     pub(crate) stall_spent: bool,
     pub(crate) wants: Bits,
     pub(crate) events: Bits,
-    pub(crate) closed: ClosedNote,
+    /// What a `Closed` event that was not polled yet will say.
+    pub(crate) closed: CloseReason,
+    pub(crate) closed_generation: u32,
 }
 
-/// What a `Closed` event that was not polled yet will say.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ClosedNote {
-    pub(crate) generation: u32,
-    pub(crate) node: Option<NodeId>,
-    pub(crate) reason: CloseReason,
-}
+/// Not dialled as a seed.
+pub(crate) const NO_SEED: u16 = u16::MAX;
 
 impl ConnEntry {
     /// An entry that was never used.
@@ -162,30 +158,39 @@ impl ConnEntry {
         purpose: Purpose::Shared,
         node: None,
         hint: None,
-        seed: None,
+        seed: NO_SEED,
         backoff: Backoff::new(),
-        until: Instant::EPOCH,
-        handshake: Handshake::new(),
+        until: Stamp::NEVER,
+        handshake: Greeting::new(),
         proto: 0,
         frame: FrameState::new(),
         mode: Mode::Boundary,
         queue: List::EMPTY,
         in_flight: List::EMPTY,
         sent: 0,
-        answered: 0,
         hold: Hold::None,
-        handed: 0,
-        written: 0,
-        ready_since: Instant::EPOCH,
-        liveness: Liveness::dialling(Instant::EPOCH),
-        alive: Instant::EPOCH,
-        stalled_until: None,
+        unsent: 0,
+        ready_since: Stamp::NEVER,
+        liveness: Watch::IDLE,
+        alive: Stamp::NEVER,
+        stalled_until: Stamp::NEVER,
         stalled_at: 0,
         stall_spent: false,
         wants: Bits::NONE,
         events: Bits::NONE,
-        closed: ClosedNote { generation: 0, node: None, reason: CloseReason::Retired },
+        closed: CloseReason::Retired,
+        closed_generation: 0,
     };
+
+    /// Commands answered since the connection was made, wrapping.
+    pub(crate) const fn answered(&self) -> u32 {
+        self.sent.wrapping_sub(self.in_flight.len() as u32)
+    }
+
+    /// Whether the first reply waits unread.
+    pub(crate) const fn is_stalled(&self) -> bool {
+        self.stalled_until.is_some()
+    }
 
     pub(crate) const fn is_open(&self) -> bool {
         matches!(self.state, ConnState::Ready | ConnState::Draining)
@@ -202,15 +207,13 @@ impl ConnEntry {
     /// Forgets all that belongs to one byte stream; ids of it die.
     pub(crate) fn reset_stream(&mut self) {
         self.generation = self.generation.wrapping_add(1);
-        self.handshake = Handshake::new();
+        self.handshake = Greeting::new();
         self.frame = FrameState::new();
         self.mode = Mode::Boundary;
         self.proto = 0;
         self.sent = 0;
-        self.answered = 0;
-        self.handed = 0;
-        self.written = 0;
-        self.stalled_until = None;
+        self.unsent = 0;
+        self.stalled_until = Stamp::NEVER;
         self.stall_spent = false;
         self.wants = Bits::NONE;
         self.events.take(Bits::DIAL);

@@ -2,7 +2,7 @@
 //! every part of it uses.
 
 use crate::cluster::config::Config;
-use crate::cluster::conn::{Bits, ClosedNote, ConnEntry, ConnState, Purpose};
+use crate::cluster::conn::{Bits, ConnEntry, ConnState, NO_SEED, Purpose};
 use crate::cluster::event::CloseReason;
 use crate::cluster::hold::Hold;
 use crate::cluster::policy::Policy;
@@ -10,7 +10,7 @@ use crate::cluster::storage::Tables;
 use crate::ids::{CommandId, ConnId, NodeId};
 use crate::pipeline::{Aim, Entry, Flag, Kind, List, NONE, Outcome, Place, Reason, SlabHead};
 use crate::rand::Rand;
-use crate::time::{Instant, earlier};
+use crate::time::{Instant, Stamp, earlier};
 use crate::topology::{Freshness, Map, MapHead, MapMut, NodeIndex, Reader, Refresh, Rejection, ReplyKind};
 
 /// What the engine keeps besides its tables.
@@ -66,6 +66,8 @@ pub(crate) struct State {
     pub(crate) map_event: bool,
     pub(crate) refresh_event: bool,
     pub(crate) shutting_down: bool,
+    /// The time of the last call that told it.
+    pub(crate) clock: Instant,
 }
 
 impl State {
@@ -104,6 +106,7 @@ impl State {
             map_event: false,
             refresh_event: false,
             shutting_down: false,
+            clock: Instant::EPOCH,
         }
     }
 }
@@ -197,7 +200,8 @@ impl Engine<'_> {
 
     pub(crate) fn note_closed(&mut self, conn: u32, reason: CloseReason) {
         let entry = self.conn(conn);
-        entry.closed = ClosedNote { generation: entry.generation, node: entry.node, reason };
+        entry.closed = reason;
+        entry.closed_generation = entry.generation;
         self.raise(conn, Bits::CLOSED);
     }
 
@@ -276,8 +280,8 @@ impl Engine<'_> {
         conn.purpose = purpose;
         conn.node = None;
         conn.hint = None;
-        conn.seed = None;
-        conn.until = Instant::EPOCH;
+        conn.seed = NO_SEED;
+        conn.until = Stamp::NEVER;
         conn.state = ConnState::Idle;
         Some(index)
     }

@@ -4,12 +4,12 @@ use crate::cluster::config::Env;
 use crate::cluster::conn::{Bits, ConnState, Mode, Purpose, Sink};
 use crate::cluster::engine::Engine;
 use crate::cluster::event::{CloseReason, ConnectionError, Output, Progress};
-use crate::connection::Progress as HandshakeProgress;
+use crate::connection::{Progress as HandshakeProgress, Session};
 use crate::fmt::{debug, warning};
 use crate::limits::Limits;
 use crate::pipeline::{Entry, Flag, Ix, Kind, Outcome, Reason};
 use crate::resp::{Frame, FrameState, RespError, Status, Token, TokenReader, TokenState};
-use crate::time::Instant;
+use crate::time::{Instant, Stamp};
 use crate::topology;
 
 /// What a step on the front of the stream came to.
@@ -93,7 +93,7 @@ impl Engine<'_> {
     fn decide<'rx>(&mut self, now: Instant, conn: u32, rx: &[u8]) -> Result<Step<'rx>, ConnectionError> {
         let Some(first) = rx.first() else { return Ok(Step::More) };
         let entry = self.conn(conn);
-        if entry.stalled_until.is_some() && !self.stall_over(now, conn) {
+        if entry.is_stalled() && !self.stall_over(now, conn) {
             return Ok(Step::More);
         }
         let entry = self.conn(conn);
@@ -172,7 +172,7 @@ impl Engine<'_> {
     /// A stalled reply stays unread until a topology reply shows whether it tells the truth.
     fn unread_if_stalled(&mut self, conn: u32, len: usize, consumed: &mut usize) {
         let entry = self.conn(conn);
-        if entry.stalled_until.is_some() {
+        if entry.is_stalled() {
             entry.mode = Mode::Boundary;
             *consumed = consumed.saturating_sub(len);
         }
@@ -277,8 +277,11 @@ impl Engine<'_> {
         token: &Token<'_>,
         end: bool,
     ) -> Result<(), ConnectionError> {
-        let progress =
-            self.conn(conn).handshake.on_token(env.settings, token, end).map_err(ConnectionError::Handshake)?;
+        let progress = self
+            .conn(conn)
+            .handshake
+            .on_token(env.settings, token, end, &mut Session::default())
+            .map_err(ConnectionError::Handshake)?;
         if let HandshakeProgress::Ready(session) = progress {
             self.ready(now, conn, if session.resp3 { 3 } else { 2 });
         }
@@ -312,10 +315,10 @@ impl Engine<'_> {
         let entry = self.conn(conn);
         entry.state = if shutting_down { ConnState::Draining } else { ConnState::Ready };
         entry.proto = proto;
-        entry.ready_since = now;
-        entry.liveness.on_ready(now);
+        entry.ready_since = Stamp::before(now);
+        entry.liveness.change(now, |liveness| liveness.on_ready(now));
         // All that was handed out so far was answered, so it was written.
-        entry.handed = entry.written;
+        entry.unsent = 0;
         if seed {
             entry.wants.set(Bits::MY_ID);
         }
@@ -353,7 +356,7 @@ impl Engine<'_> {
     pub(crate) fn note_alive(&mut self, conn: u32, head: u32) {
         let probe = self.peek(head);
         if probe.kind() == Kind::Probe && self.conn(conn).purpose == Purpose::Subscriber {
-            self.conn(conn).alive = Instant::from_micros(probe.tag);
+            self.conn(conn).alive = Stamp::before(Instant::from_micros(probe.tag));
             self.raise(conn, Bits::ALIVE);
         }
     }

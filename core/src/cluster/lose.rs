@@ -7,7 +7,7 @@ use crate::cluster::transmit::ASKING_LEN;
 use crate::fmt::{debug, warning};
 use crate::ids::NodeId;
 use crate::pipeline::{Entry, Flag, Ix, Kind, List, Outcome, Place, Reason};
-use crate::time::{Duration, Instant};
+use crate::time::{Duration, Instant, Stamp};
 use crate::topology::Reason as Why;
 
 /// A connection that lived this long starts its next back-off from the beginning.
@@ -29,9 +29,8 @@ impl Engine<'_> {
     /// Ends a connection: its in-flight commands end or are sent again, its queue moves on.
     pub(crate) fn lose(&mut self, now: Instant, conn: u32, reason: CloseReason) {
         let entry = self.conn(conn);
-        let (known, unsent, purpose) =
-            (entry.node.is_some(), entry.handed.saturating_sub(entry.written), entry.purpose);
-        let healthy = entry.is_open() && now.since(entry.ready_since) >= HEALTHY;
+        let (known, unsent, purpose) = (entry.node.is_some(), u64::from(entry.unsent), entry.purpose);
+        let healthy = entry.is_open() && entry.ready_since.age(now) >= HEALTHY;
         let mut in_flight = core::mem::take(&mut entry.in_flight);
         let mut queue = core::mem::take(&mut entry.queue);
         let node = self.node_at(conn);
@@ -136,7 +135,7 @@ impl Engine<'_> {
         let entry = self.conn(conn);
         entry.backoff = backoff;
         entry.reset_stream();
-        entry.until = now + delay;
+        entry.until = Stamp::at(now + delay);
         entry.state = ConnState::Idle;
         if purpose != Purpose::Shared {
             // Lost, it keeps the back-off for the next dial of its kind to that node.

@@ -121,11 +121,16 @@ impl<S: Storage> Cluster<S> {
         Engine { s: &mut self.state, t: self.storage.tables(), scrap: (None, None) }
     }
 
+    fn engine_at(&mut self, now: Instant) -> Engine<'_> {
+        self.state.clock = now;
+        self.engine()
+    }
+
     // ---- network and clock ----
 
     /// The dial of `conn` succeeded.
     pub fn handle_connected(&mut self, now: Instant, conn: ConnId) {
-        let mut engine = self.engine();
+        let mut engine = self.engine_at(now);
         if let Some(index) = engine.live(conn) {
             engine.connected(now, index);
         }
@@ -133,7 +138,7 @@ impl<S: Storage> Cluster<S> {
 
     /// The dial of `conn` failed.
     pub fn handle_connect_failed(&mut self, now: Instant, conn: ConnId) {
-        let mut engine = self.engine();
+        let mut engine = self.engine_at(now);
         if let Some(index) = engine.live(conn) {
             engine.lose(now, index, CloseReason::ConnectFailed);
             engine.drive_refresh(now);
@@ -142,7 +147,7 @@ impl<S: Storage> Cluster<S> {
 
     /// The peer closed `conn`, or it broke. Every reply received before has been presented.
     pub fn handle_disconnected(&mut self, now: Instant, conn: ConnId) {
-        let mut engine = self.engine();
+        let mut engine = self.engine_at(now);
         if let Some(index) = engine.live(conn) {
             engine.lose(now, index, CloseReason::Disconnected);
             engine.drive_refresh(now);
@@ -155,7 +160,7 @@ impl<S: Storage> Cluster<S> {
         let mut engine = self.engine();
         if let Some(index) = engine.live(conn) {
             let entry = engine.conn(index);
-            entry.written = entry.written.saturating_add(bytes as u64).min(entry.handed);
+            entry.unsent = entry.unsent.saturating_sub(u32::try_from(bytes).unwrap_or(u32::MAX));
         }
     }
 
@@ -177,7 +182,7 @@ impl<S: Storage> Cluster<S> {
         rx: &'rx [u8],
         can_grow: bool,
     ) -> Result<Progress<'rx>, ConnectionError> {
-        let mut engine = self.engine();
+        let mut engine = self.engine_at(now);
         match engine.live(conn) {
             Some(index) => engine.handle_input(now, index, env, rx, can_grow),
             None => Ok(Progress::only(rx.len())),
@@ -186,14 +191,14 @@ impl<S: Storage> Cluster<S> {
 
     /// Time has come to [`Cluster::poll_timeout`]'s instant. Harmless when called early.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.engine().handle_timeout(now);
+        self.engine_at(now).handle_timeout(now);
     }
 
     // ---- application ----
 
     /// Asks for contact with the cluster before the first command.
     pub fn connect(&mut self, now: Instant) {
-        let mut engine = self.engine();
+        let mut engine = self.engine_at(now);
         if engine.map().is_empty() {
             engine.s.refresh.request(now, Why::Start);
         }
@@ -202,7 +207,7 @@ impl<S: Storage> Cluster<S> {
 
     /// Asks for a fresh map, under the usual limits.
     pub fn refresh(&mut self, now: Instant) {
-        let mut engine = self.engine();
+        let mut engine = self.engine_at(now);
         engine.s.refresh.request(now, Why::Error);
         engine.drive_refresh(now);
     }
@@ -220,7 +225,7 @@ impl<S: Storage> Cluster<S> {
         }
         let mut grown = false;
         loop {
-            let mut engine = self.engine();
+            let mut engine = self.engine_at(now);
             let room = engine.t.commands.len().saturating_sub(engine.s.slab.live());
             if room > RESERVE
                 && let Some(index) = engine.s.slab.take(engine.t.commands, Kind::User)
@@ -246,14 +251,14 @@ impl<S: Storage> Cluster<S> {
     /// Takes no more commands. What was not sent fails as `NotSent`; what is in flight is waited for; then the
     /// connections close.
     pub fn shutdown(&mut self, now: Instant) {
-        self.engine().shutdown(now);
+        self.engine_at(now).shutdown(now);
     }
 
     // ---- drain ----
 
     /// The next thing to write on `conn`.
     pub fn poll_transmit(&mut self, now: Instant, conn: ConnId, env: &Env<'_>) -> Option<Transmit> {
-        let mut engine = self.engine();
+        let mut engine = self.engine_at(now);
         let index = engine.live(conn)?;
         engine.poll_transmit(now, index, env)
     }
@@ -283,7 +288,7 @@ impl<S: Storage> Cluster<S> {
                 let right = |at: &crate::topology::NodeIndex| map.node(*at).is_some_and(|node| node.id() == id);
                 map.addr(entry.hint.filter(right).or_else(|| map.find(&id))?)?
             }
-            None => refreshing::seed_addr(env, entry.seed)?,
+            None => refreshing::seed_addr(env, entry)?,
         };
         Some(DialTarget { addr, node: entry.node })
     }
@@ -357,8 +362,8 @@ impl Engine<'_> {
             return;
         }
         entry.state = ConnState::Handshake;
-        entry.handshake = crate::connection::Handshake::new().with_read_only(read_only);
-        entry.liveness.on_connected(now);
+        entry.handshake = crate::connection::Greeting::new().with_read_only(read_only);
+        entry.liveness.change(now, |liveness| liveness.on_connected(now));
     }
 
     fn is_replica(&mut self, conn: u32) -> bool {
@@ -426,6 +431,7 @@ impl Engine<'_> {
         if self.s.conn_events == 0 {
             return None;
         }
+        let clock = self.s.clock;
         for conn in 0..self.count() {
             let entry = self.conn(conn);
             if entry.events.is_empty() {
@@ -433,15 +439,14 @@ impl Engine<'_> {
             }
             let id = entry.id(conn);
             let event = if entry.events.take(Bits::CLOSED) {
-                let note = entry.closed;
-                let conn = ConnId::new(conn, note.generation);
-                Event::Closed { conn, node: note.node, reason: note.reason }
+                let conn = ConnId::new(conn, entry.closed_generation);
+                Event::Closed { conn, node: entry.node, reason: entry.closed }
             } else if entry.events.take(Bits::DIAL) {
                 Event::Dial(id)
             } else if entry.events.take(Bits::READY) {
                 Event::Ready(id)
             } else if entry.events.take(Bits::ALIVE) {
-                Event::Alive { conn: id, asked: entry.alive }
+                Event::Alive { conn: id, asked: entry.alive.near(clock).unwrap_or(clock) }
             } else {
                 entry.events.take(Bits::INPUT);
                 Event::InputReady(id)

@@ -2,7 +2,7 @@
 
 use crate::addr::NodeAddr;
 use crate::cluster::config::Env;
-use crate::cluster::conn::{Bits, ConnState, Purpose};
+use crate::cluster::conn::{Bits, ConnEntry, ConnState, NO_SEED, Purpose};
 use crate::cluster::engine::Engine;
 use crate::cluster::event::CloseReason;
 use crate::connection::ControlFrame;
@@ -34,7 +34,7 @@ impl Engine<'_> {
         // A connection whose first reply waits for this very answer cannot give it.
         let usable = |at: NodeIndex| {
             let conn = by_node.get(at.index()).and_then(|conn| conns.get(*conn as usize));
-            conn.is_some_and(|conn| conn.state == ConnState::Ready && conn.stalled_until.is_none())
+            conn.is_some_and(|conn| conn.state == ConnState::Ready && !conn.is_stalled())
         };
         match self.s.refresh.poll(now, &mut self.s.rand, &map, usable) {
             Some(Ask::Node(id)) => {
@@ -88,7 +88,7 @@ impl Engine<'_> {
         if entry.has_socket() || entry.state == ConnState::Waiting {
             return;
         }
-        entry.seed = Some(next);
+        entry.seed = next.min(NO_SEED.saturating_sub(1));
         entry.node = None;
         self.wake_conn(now, conn);
     }
@@ -116,7 +116,7 @@ impl Engine<'_> {
         };
         let entry = self.t.conns.get(conn as usize);
         let known = entry.and_then(|entry| entry.node).and_then(|id| serving.find(&id)).and_then(|at| serving.addr(at));
-        let answered_by = known.or_else(|| seed_addr(env, entry.and_then(|entry| entry.seed)));
+        let answered_by = known.or_else(|| entry.and_then(|entry| seed_addr(env, entry)));
         let reader = self.s.reader.get_or_insert_with(|| Reader::new(kind));
         let Some(answered_by) = answered_by else {
             self.s.verdict = Some(Err(Rejection::Malformed("nobody knows where the node is")));
@@ -286,8 +286,11 @@ impl Engine<'_> {
     }
 }
 
-/// The seed of that number, counted round.
-pub(crate) fn seed_addr<'e>(env: &Env<'e>, seed: Option<u16>) -> Option<NodeAddr<'e>> {
-    let at = usize::from(seed?).checked_rem(env.seeds.len())?;
+/// The seed the connection was dialled as, counted round.
+pub(crate) fn seed_addr<'e>(env: &Env<'e>, conn: &ConnEntry) -> Option<NodeAddr<'e>> {
+    if conn.seed == NO_SEED {
+        return None;
+    }
+    let at = usize::from(conn.seed).checked_rem(env.seeds.len())?;
     env.seeds.get(at).copied()
 }

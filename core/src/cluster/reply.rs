@@ -11,7 +11,7 @@ use crate::pipeline::{Budget, Decision, Entry, Flag, GroupRetry, Kind, NONE, Out
 use crate::resp::{Frame, Token};
 use crate::server_error::{RedirectTarget, ServerError};
 use crate::slot::Slot;
-use crate::time::{Duration, Instant};
+use crate::time::{Duration, Instant, Stamp};
 use crate::topology::{MovedCase, Node, NodeIndex, Owner, Reason as Why};
 
 /// How long a reply is kept unread while a topology reply is awaited that shows whether its redirect is true.
@@ -105,7 +105,6 @@ impl Engine<'_> {
         {
             done.set_place(Place::Done);
         }
-        entry.answered = entry.answered.wrapping_add(1);
     }
 
     /// Ends the connection's hold if that was the last answer it waited for. A command that was refused must have been
@@ -115,9 +114,9 @@ impl Engine<'_> {
         let entry = self.conn(conn);
         entry.liveness.on_work(now, entry.work());
         if entry.in_flight.is_empty() {
-            entry.until = idle_until;
+            entry.until = Stamp::at(idle_until);
         }
-        if entry.hold.over(entry.answered) {
+        if entry.hold.over(entry.answered()) {
             self.drop_hold(conn);
             self.release_held(now);
         }
@@ -387,12 +386,12 @@ impl Engine<'_> {
             self.settle(now, conn);
             return true;
         }
-        let taken = self.s.refreshes;
+        let taken = self.s.refreshes as u16;
         let entry = self.conn(conn);
         if core::mem::take(&mut entry.stall_spent) {
             return false;
         }
-        entry.stalled_until = Some(now + STALL);
+        entry.stalled_until = Stamp::at(now + STALL);
         entry.stalled_at = taken;
         self.s.refresh.request(now, Why::Redirect(None));
         self.drive_refresh(now);
@@ -401,12 +400,14 @@ impl Engine<'_> {
 
     /// Whether a stalled reply can be read now: a topology reply came, or none did in time.
     pub(crate) fn stall_over(&mut self, now: Instant, conn: u32) -> bool {
-        let taken = self.s.refreshes;
+        let taken = self.s.refreshes as u16;
         let entry = self.conn(conn);
-        let Some(until) = entry.stalled_until else { return true };
-        let over = now >= until || entry.stalled_at != taken;
+        if !entry.is_stalled() {
+            return true;
+        }
+        let over = entry.stalled_until.is_due(now) || entry.stalled_at != taken;
         if over {
-            entry.stalled_until = None;
+            entry.stalled_until = Stamp::NEVER;
             entry.stall_spent = true;
         }
         over
@@ -415,7 +416,7 @@ impl Engine<'_> {
     /// Wakes connections whose first reply waited for a topology reply.
     pub(crate) fn wake_stalled(&mut self, now: Instant) {
         for conn in 0..self.count() {
-            if self.conn(conn).stalled_until.is_some() && self.stall_over(now, conn) {
+            if self.conn(conn).is_stalled() && self.stall_over(now, conn) {
                 self.raise(conn, Bits::INPUT);
             }
         }

@@ -3,11 +3,11 @@
 use crate::cluster::config::ReadFrom;
 use crate::cluster::conn::{Bits, ConnEntry, ConnState, Purpose};
 use crate::cluster::engine::Engine;
-use crate::connection::Liveness;
+use crate::connection::{Liveness, Watch};
 use crate::fmt::debug;
 use crate::pipeline::{Aim, Entry, Flag, Ix, NONE, Place, Reason};
 use crate::slot::Slot;
-use crate::time::{Duration, Instant};
+use crate::time::{Duration, Instant, Stamp};
 use crate::topology::{Map, NodeIndex, Owner, Reason as Why, Role};
 
 /// Where a command goes now.
@@ -156,11 +156,16 @@ impl Engine<'_> {
 
     /// Starts the dial of a connection without a socket, now or after its back-off.
     pub(crate) fn wake_conn(&mut self, now: Instant, conn: u32) {
+        let most = self.s.config.backoff().cap.saturating_add(Duration::from_secs(1));
         let entry = self.conn(conn);
         if entry.state == ConnState::Idle {
             entry.state = ConnState::Waiting;
+            if entry.until.near(now).is_some_and(|at| at.since(now) > most) {
+                // Kept for so long that it seems to lie ahead again.
+                entry.until = Stamp::NEVER;
+            }
         }
-        if entry.state == ConnState::Waiting && entry.until <= now {
+        if entry.state == ConnState::Waiting && (entry.until.is_due(now) || !entry.until.is_some()) {
             self.dial(now, conn);
         }
     }
@@ -168,7 +173,7 @@ impl Engine<'_> {
     pub(crate) fn dial(&mut self, now: Instant, conn: u32) {
         let entry = self.conn(conn);
         entry.state = ConnState::Dialing;
-        entry.liveness = Liveness::dialling(now);
+        entry.liveness = Watch::of(Liveness::dialling(now));
         debug!("connection {}: connecting", conn);
         self.raise(conn, Bits::DIAL);
     }

@@ -20,15 +20,18 @@ impl Engine<'_> {
     }
 
     fn conn_timeout(&self, conn: &ConnEntry) -> Option<Instant> {
+        let now = self.s.clock;
         match conn.state {
             ConnState::Free | ConnState::Idle => None,
-            ConnState::Waiting => Some(conn.until),
-            ConnState::Dialing | ConnState::Handshake => conn.liveness.poll_timeout(&self.s.config.timeouts(false)),
+            ConnState::Waiting => conn.until.near(now),
+            ConnState::Dialing | ConnState::Handshake => {
+                conn.liveness.get(now).poll_timeout(&self.s.config.timeouts(false))
+            }
             ConnState::Ready | ConnState::Draining => {
-                let silence = conn.liveness.poll_timeout(&self.silence_limits(conn));
-                let unused = if is_unused_lease(conn) { Some(conn.until) } else { None };
+                let silence = conn.liveness.get(now).poll_timeout(&self.silence_limits(conn));
+                let unused = if is_unused_lease(conn) { conn.until.near(now) } else { None };
                 let given_up = if self.is_given_up(conn) { Some(Instant::EPOCH) } else { None };
-                earlier(earlier(silence, unused), earlier(conn.stalled_until, given_up))
+                earlier(earlier(silence, unused), earlier(conn.stalled_until.near(now), given_up))
             }
         }
     }
@@ -68,12 +71,12 @@ impl Engine<'_> {
         if entry.is_open() && self.is_given_up(entry) {
             return self.lose(now, conn, CloseReason::Retired);
         }
-        if is_unused_lease(entry) && entry.until <= now {
+        if is_unused_lease(entry) && entry.until.is_due(now) {
             return self.retire(now, conn, CloseReason::Retired);
         }
         let limits = self.silence_limits(entry);
-        let verdict = entry.liveness.poll(now, &limits);
-        if entry.stalled_until.is_some_and(|at| at <= now) && self.stall_over(now, conn) {
+        let verdict = entry.liveness.get(now).poll(now, &limits);
+        if entry.stalled_until.is_due(now) && self.stall_over(now, conn) {
             self.raise(conn, Bits::INPUT);
         }
         match verdict {
@@ -82,7 +85,7 @@ impl Engine<'_> {
             Some(Verdict::Dead) => self.lose(now, conn, CloseReason::Silent),
             Some(Verdict::Probe) => {
                 let entry = self.conn(conn);
-                entry.liveness.on_probe(now);
+                entry.liveness.change(now, |liveness| liveness.on_probe(now));
                 entry.wants.set(Bits::PROBE);
             }
             None => {}

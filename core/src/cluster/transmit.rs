@@ -29,7 +29,7 @@ impl Engine<'_> {
 
     fn handed(&mut self, conn: u32, bytes: usize) {
         let entry = self.conn(conn);
-        entry.handed = entry.handed.saturating_add(bytes as u64);
+        entry.unsent = entry.unsent.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
     }
 
     /// The engine's own frame that is due on this connection, if any.

@@ -113,6 +113,13 @@ pub enum Progress {
 /// NOAUTH on a HELLO that carried a password means that AUTH has to be sent first; HELLO is then tried once more.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Handshake {
+    greeting: Greeting,
+    session: Session,
+}
+
+/// A [`Handshake`] without the [`Session`] it learns, which the engine has no use for but whether it speaks RESP3.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Greeting {
     /// Steps not yet sent.
     todo: Steps,
     /// Steps sent and not yet answered; replies come in the order of the steps.
@@ -123,7 +130,7 @@ pub struct Handshake {
     authenticated_apart: bool,
     reply: Reply,
     hello: HelloReader,
-    session: Session,
+    resp3: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -158,6 +165,54 @@ impl Handshake {
     /// A handshake that has sent nothing.
     #[must_use]
     pub const fn new() -> Self {
+        Self { greeting: Greeting::new(), session: Session::UNKNOWN }
+    }
+
+    /// With READONLY (or without it, unless the settings want it on every connection), for connections to
+    /// replicas.
+    #[must_use]
+    pub const fn with_read_only(mut self, read_only: bool) -> Self {
+        self.greeting.read_only = read_only;
+        self
+    }
+
+    /// The next frame to write. `None` means wait for replies, or that the handshake is over.
+    pub fn poll(&mut self, settings: &Settings<'_>) -> Option<ControlFrame> {
+        self.greeting.poll(settings)
+    }
+
+    /// Replies still to come for what was sent.
+    #[must_use]
+    pub const fn replies_awaited(&self) -> u32 {
+        self.greeting.awaiting.0.count_ones()
+    }
+
+    /// Whether every reply is in and nothing is left to send.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.greeting.phase == Phase::Ready
+    }
+
+    /// Takes one token of the server's bytes. `end_of_reply` says that the token ends its top-level value
+    /// ([`TokenReader::at_boundary`](crate::resp::TokenReader::at_boundary)). Tokens of attributes and of pushes
+    /// found inside another value are not to be passed; a push of its own is passed over here. Read with
+    /// [`TokenState::with_whole`](crate::resp::TokenState::with_whole) of at least 40: older servers tell their errors
+    /// apart only in the words behind `ERR`.
+    ///
+    /// # Errors
+    /// A [`HandshakeError`]: the connection is to be closed. The same error comes again for every further token.
+    pub fn on_token(
+        &mut self,
+        settings: &Settings<'_>,
+        token: &Token<'_>,
+        end_of_reply: bool,
+    ) -> Result<Progress, HandshakeError> {
+        self.greeting.on_token(settings, token, end_of_reply, &mut self.session)
+    }
+}
+
+impl Greeting {
+    pub(crate) const fn new() -> Self {
         Self {
             todo: Steps::NONE,
             awaiting: Steps::NONE,
@@ -166,20 +221,17 @@ impl Handshake {
             authenticated_apart: false,
             reply: Reply::None,
             hello: HelloReader::NEW,
-            session: Session::UNKNOWN,
+            resp3: false,
         }
     }
 
-    /// With READONLY (or without it, unless the settings want it on every connection), for connections to
-    /// replicas.
-    #[must_use]
-    pub const fn with_read_only(mut self, read_only: bool) -> Self {
+    pub(crate) const fn with_read_only(mut self, read_only: bool) -> Self {
         self.read_only = read_only;
         self
     }
 
-    /// The next frame to write. `None` means wait for replies, or that the handshake is over.
-    pub fn poll(&mut self, settings: &Settings<'_>) -> Option<ControlFrame> {
+    /// See [`Handshake::poll`].
+    pub(crate) fn poll(&mut self, settings: &Settings<'_>) -> Option<ControlFrame> {
         if self.phase == Phase::Fresh {
             self.phase = Phase::Running;
             match settings.protocol {
@@ -212,51 +264,41 @@ impl Handshake {
         })
     }
 
-    /// Replies still to come for what was sent.
-    #[must_use]
-    pub const fn replies_awaited(&self) -> u32 {
-        self.awaiting.0.count_ones()
-    }
-
-    /// Whether every reply is in and nothing is left to send.
-    #[must_use]
-    pub fn is_ready(&self) -> bool {
-        self.phase == Phase::Ready
-    }
-
-    /// Takes one token of the server's bytes. `end_of_reply` says that the token ends its top-level value
-    /// ([`TokenReader::at_boundary`](crate::resp::TokenReader::at_boundary)). Tokens of attributes and of pushes
-    /// found inside another value are not to be passed; a push of its own is passed over here. Read with
-    /// [`TokenState::with_whole`](crate::resp::TokenState::with_whole) of at least 40: older servers tell their errors
-    /// apart only in the words behind `ERR`.
-    ///
-    /// # Errors
-    /// A [`HandshakeError`]: the connection is to be closed. The same error comes again for every further token.
-    pub fn on_token(
+    /// See [`Handshake::on_token`]. What is learned goes to `session`, which need not be the same for each token.
+    pub(crate) fn on_token(
         &mut self,
         settings: &Settings<'_>,
         token: &Token<'_>,
         end_of_reply: bool,
+        session: &mut Session,
     ) -> Result<Progress, HandshakeError> {
+        session.resp3 = self.resp3;
         if let Phase::Failed(error) = self.phase {
             return Err(error);
         }
-        let result = self.take(settings, token, end_of_reply);
+        let result = self.take(settings, token, end_of_reply, session);
+        self.resp3 = session.resp3;
         if let Err(error) = result {
             self.phase = Phase::Failed(error);
         }
         result
     }
 
-    fn take(&mut self, settings: &Settings<'_>, token: &Token<'_>, end: bool) -> Result<Progress, HandshakeError> {
+    fn take(
+        &mut self,
+        settings: &Settings<'_>,
+        token: &Token<'_>,
+        end: bool,
+        session: &mut Session,
+    ) -> Result<Progress, HandshakeError> {
         match self.reply {
-            Reply::None => self.first(token)?,
+            Reply::None => self.first(token, session)?,
             Reply::ErrorLine => {
                 if let Token::Chunk { bytes, .. } = token {
                     self.refused(bytes)?;
                 }
             }
-            Reply::Hello => self.hello.token(token, &mut self.session),
+            Reply::Hello => self.hello.token(token, session),
             Reply::Skip | Reply::Push | Reply::Text | Reply::Refused(_) => {}
         }
         if !end {
@@ -264,20 +306,20 @@ impl Handshake {
         }
         match core::mem::take(&mut self.reply) {
             Reply::Push => Ok(Progress::Continue),
-            Reply::Refused(refusal) => self.step_refused(settings, refusal),
+            Reply::Refused(refusal) => self.step_refused(settings, refusal, session),
             // An error line that ended before any of it came.
-            Reply::ErrorLine => self.step_refused(settings, Refusal::Other),
-            Reply::None | Reply::Skip | Reply::Hello | Reply::Text => self.step_done(settings),
+            Reply::ErrorLine => self.step_refused(settings, Refusal::Other, session),
+            Reply::None | Reply::Skip | Reply::Hello | Reply::Text => self.step_done(settings, session),
         }
     }
 
     /// Judges the first token of a top-level value.
-    fn first(&mut self, token: &Token<'_>) -> Result<(), HandshakeError> {
+    fn first(&mut self, token: &Token<'_>, session: &mut Session) -> Result<(), HandshakeError> {
         self.reply = match token {
             Token::Push(_) => Reply::Push,
             Token::Error(line) | Token::BlobError(line) => return self.refused(line),
             Token::Begin { kind: Text::Error | Text::BlobError, .. } => Reply::ErrorLine,
-            _ => self.accepted(token)?,
+            _ => self.accepted(token, session)?,
         };
         Ok(())
     }
@@ -291,12 +333,12 @@ impl Handshake {
     }
 
     /// Whether a token that is no error can begin the reply that is due.
-    fn accepted(&mut self, token: &Token<'_>) -> Result<Reply, HandshakeError> {
+    fn accepted(&mut self, token: &Token<'_>, session: &mut Session) -> Result<Reply, HandshakeError> {
         let step = self.awaiting.first().ok_or(HandshakeError::Unsolicited)?;
         let fits = match (step, token) {
             (Step::Hello, Token::Map(_) | Token::Array(_)) => {
                 self.hello = HelloReader::default();
-                self.session.resp3 = matches!(token, Token::Map(_));
+                session.resp3 = matches!(token, Token::Map(_));
                 return Ok(Reply::Hello);
             }
             (Step::Hello, _) => false,
@@ -316,7 +358,7 @@ impl Handshake {
     }
 
     /// The step that is due has been answered, and not with an error.
-    fn step_done(&mut self, settings: &Settings<'_>) -> Result<Progress, HandshakeError> {
+    fn step_done(&mut self, settings: &Settings<'_>, session: &Session) -> Result<Progress, HandshakeError> {
         let step = self.awaiting.first().ok_or(HandshakeError::Unsolicited)?;
         self.awaiting.remove(step);
         match step {
@@ -325,16 +367,22 @@ impl Handshake {
             Step::Auth if self.authenticated_apart => self.todo.insert(Step::Hello),
             _ => {}
         }
-        Ok(self.progress())
+        Ok(self.progress(session))
     }
 
     /// The step that is due has been answered with an error.
-    fn step_refused(&mut self, settings: &Settings<'_>, refusal: Refusal) -> Result<Progress, HandshakeError> {
+    fn step_refused(
+        &mut self,
+        settings: &Settings<'_>,
+        refusal: Refusal,
+        session: &mut Session,
+    ) -> Result<Progress, HandshakeError> {
         let step = self.awaiting.first().ok_or(HandshakeError::Unsolicited)?;
         self.awaiting.remove(step);
         match (step, refusal) {
             (Step::Hello, Refusal::Unknown | Refusal::NoProto) => {
-                self.session.refused.insert(Step::Hello);
+                session.refused.insert(Step::Hello);
+                session.resp3 = false;
                 self.plan_resp2(settings);
                 if self.authenticated_apart {
                     self.todo.remove(Step::Auth);
@@ -361,21 +409,21 @@ impl Handshake {
             (Step::Select, _) => return Err(HandshakeError::DatabaseRefused),
             (Step::ReadOnly, _) => return Err(HandshakeError::ReadOnlyRefused),
             (Step::Ping, _) => return Err(HandshakeError::UnexpectedReply),
-            (optional, _) => self.session.refused.insert(optional),
+            (optional, _) => session.refused.insert(optional),
         }
-        Ok(self.progress())
+        Ok(self.progress(session))
     }
 
-    fn progress(&mut self) -> Progress {
+    fn progress(&mut self, session: &Session) -> Progress {
         if !self.todo.is_empty() || !self.awaiting.is_empty() {
             return Progress::Continue;
         }
         self.phase = Phase::Ready;
-        Progress::Ready(self.session)
+        Progress::Ready(*session)
     }
 
     fn plan_resp2(&mut self, settings: &Settings<'_>) {
-        self.session.resp3 = false;
+        self.resp3 = false;
         if settings.password.is_some() {
             self.todo.insert(Step::Auth);
         }

@@ -117,7 +117,7 @@ impl Session {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct HelloReader {
     /// Elements still to come inside a nested value that is being skipped.
-    nested: u64,
+    nested: u32,
     /// The key whose value comes next.
     key: Key,
     /// Whether the next element at the top is a value.
@@ -148,8 +148,8 @@ impl HelloReader {
             return;
         }
         let inside = match token {
-            Token::Array(n) | Token::Set(n) | Token::Push(n) => Some(u64::from(*n)),
-            Token::Map(pairs) => Some(2 * u64::from(*pairs)),
+            Token::Array(n) | Token::Set(n) | Token::Push(n) => Some(*n),
+            Token::Map(pairs) => Some(pairs.saturating_mul(2)),
             // A string in pieces is one element, which ends with its last piece.
             Token::Begin { .. } | Token::Chunk { last: false, .. } => return,
             Token::Attribute(_) | Token::Open(_) | Token::Close | Token::TooDeep => {

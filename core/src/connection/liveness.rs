@@ -1,6 +1,6 @@
 //! When a connection is given up: decisions over instants, without a clock.
 
-use crate::time::{Duration, Instant};
+use crate::time::{Duration, Instant, Stamp};
 
 /// How long a connection may take or be silent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,6 +151,52 @@ impl Liveness {
             Stage::Probed(_) => timeouts.probe,
         };
         Some(self.since + wait)
+    }
+}
+
+/// A [`Liveness`] as tables keep it, in 8 bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Watch {
+    stage: Stage,
+    since: Stamp,
+}
+
+impl Watch {
+    /// Watches nothing yet.
+    pub(crate) const IDLE: Self = Self { stage: Stage::Dialling, since: Stamp::NEVER };
+
+    pub(crate) const fn of(liveness: Liveness) -> Self {
+        Self { stage: liveness.stage, since: Stamp::at(liveness.since) }
+    }
+
+    /// The clocks, as seen within 24 days of `now`.
+    pub(crate) const fn get(self, now: Instant) -> Liveness {
+        let since = match self.since.near(now) {
+            Some(since) => since,
+            None => now,
+        };
+        Liveness { stage: self.stage, since }
+    }
+
+    /// [`Liveness::on_bytes`].
+    pub(crate) const fn on_bytes(&mut self, now: Instant) {
+        if let Stage::Ready(work) | Stage::Probed(work) = self.stage {
+            *self = Self { stage: Stage::Ready(work), since: Stamp::at(now) };
+        }
+    }
+
+    /// [`Liveness::on_work`].
+    pub(crate) fn on_work(&mut self, now: Instant, work: Work) {
+        if !matches!(self.stage, Stage::Ready(old) | Stage::Probed(old) if old == work) {
+            self.change(now, |liveness| liveness.on_work(now, work));
+        }
+    }
+
+    /// Tells it something.
+    pub(crate) fn change(&mut self, now: Instant, tell: impl FnOnce(&mut Liveness)) {
+        let mut liveness = self.get(now);
+        tell(&mut liveness);
+        *self = Self::of(liveness);
     }
 }
 

@@ -33,8 +33,10 @@ mod settings;
 
 pub use backoff::{Backoff, BackoffPolicy};
 pub use control::{ControlArgs, ControlFrame};
+pub(crate) use handshake::Greeting;
 pub use handshake::{Handshake, Progress, Step, Steps};
 pub use hello::{Mode, Role, Server, Session, Version, Zone};
+pub(crate) use liveness::Watch;
 pub use liveness::{Liveness, Timeouts, Verdict, Work};
 pub use refusal::HandshakeError;
 pub use settings::{Protocol, Secret, Settings, SettingsError};

@@ -5,7 +5,7 @@ use std::println;
 
 use crate::cluster::engine::State;
 use crate::cluster::{Cluster, ConnEntry, StaticStorage};
-use crate::connection::Handshake;
+use crate::connection::Greeting;
 use crate::pipeline::Entry;
 use crate::resp::FrameState;
 use crate::topology::{Freshness, Node, Reader, Refresh};
@@ -17,16 +17,16 @@ type Firmware = StaticStorage<4, 64, 128, 4, 32, 32>;
 fn stay_bounded() {
     let rows = [
         ("Entry, one command", size_of::<Entry>(), 48),
-        ("ConnEntry, one connection", size_of::<ConnEntry>(), 384),
+        ("ConnEntry, one connection", size_of::<ConnEntry>(), 272),
         ("  FrameState", size_of::<FrameState>(), 136),
-        ("  Handshake", size_of::<Handshake>(), 64),
+        ("  Greeting", size_of::<Greeting>(), 20),
         ("Node, one node of one map", size_of::<Node>(), 48),
-        ("State, what is there once", size_of::<State>(), 2_520),
-        ("  Freshness", size_of::<Freshness>(), 776),
-        ("  Reader", size_of::<Reader>(), 480),
-        ("  Refresh", size_of::<Refresh>(), 272),
-        ("StaticStorage of a small device", size_of::<Firmware>(), 8_592),
-        ("Cluster of a small device", size_of::<Cluster<Firmware>>(), 11_112),
+        ("State, what is there once", size_of::<State>(), 1_024),
+        ("  Freshness", size_of::<Freshness>(), 184),
+        ("  Reader", size_of::<Reader>(), 424),
+        ("  Refresh", size_of::<Refresh>(), 104),
+        ("StaticStorage of a small device", size_of::<Firmware>(), 4_048),
+        ("Cluster of a small device", size_of::<Cluster<Firmware>>(), 5_072),
     ];
     for (what, is, bound) in rows {
         println!("{what:34} {is:6} of {bound:6}");
