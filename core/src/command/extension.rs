@@ -254,7 +254,8 @@ impl<'a> Extension<'a> {
             None => {
                 let at = self.used.specs;
                 let end = at.saturating_add(count);
-                self.specs.get_mut(at..end)?.copy_from_slice(list);
+                // In two steps, so that the length is known to be right and the copy cannot panic.
+                self.specs.get_mut(at..)?.get_mut(..list.len())?.copy_from_slice(list);
                 self.used.specs = end;
                 at
             }

@@ -44,7 +44,8 @@ impl<'a> SliceSink<'a> {
 impl Sink for SliceSink<'_> {
     fn put(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
         let needed = self.len.saturating_add(bytes.len());
-        let Some(place) = self.out.get_mut(self.len..needed) else {
+        // In two steps, so that the length is known to be right and the copy cannot panic.
+        let Some(place) = self.out.get_mut(self.len..).and_then(|rest| rest.get_mut(..bytes.len())) else {
             return Err(EncodeError::BufferTooSmall { needed: needed as u64 });
         };
         place.copy_from_slice(bytes);

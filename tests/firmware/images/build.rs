@@ -18,7 +18,9 @@ fn main() {
     println!("cargo::rustc-link-search={}", out.display());
     println!("cargo::rustc-link-arg-bins=--nmagic");
     println!("cargo::rustc-link-arg-bin=minimal=-Tsmall.x");
-    println!("cargo::rustc-link-arg-bin=engine=-Timage.x");
+    for image in ["engine", "every"] {
+        println!("cargo::rustc-link-arg-bin={image}=-Timage.x");
+    }
 }
 
 /// Flash for code and constants, RAM for data with the stack at its end.

@@ -7,6 +7,8 @@ pub mod adapter;
 pub mod board;
 #[cfg(feature = "full")]
 pub mod engine;
+#[cfg(feature = "full")]
+pub mod every;
 pub mod measure;
 pub mod minimal;
 mod report;
