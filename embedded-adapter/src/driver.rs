@@ -69,6 +69,7 @@ impl Place {
 
 /// How a call of [`Driver::drive`] ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use]
 pub struct Driven {
     /// Steps that did something.

@@ -5,6 +5,7 @@ use slotwise::time::Instant;
 
 /// How a dial stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use]
 pub enum Dial {
     /// Not decided yet: ask again.
@@ -17,6 +18,7 @@ pub enum Dial {
 
 /// What one read or write came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use]
 pub enum Moved {
     /// So many bytes were taken, at least 1 and at most as many as were offered.

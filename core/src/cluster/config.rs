@@ -22,6 +22,7 @@ pub enum ReadFrom {
 
 /// Time-outs, bounds and policies of one engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Config {
     /// From submission to outcome, retries included, for commands that bring no time-out of their own.
     pub command_timeout: Duration,

@@ -107,6 +107,7 @@ pub enum Event {
 
 /// What to write next on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Transmit {
     /// A frame of the engine's own; [`ControlFrame::encode`] writes it.
     Control(ControlFrame),
@@ -204,6 +205,7 @@ impl core::error::Error for ConnectionError {}
 
 /// Where a connection goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct DialTarget<'a> {
     /// Host and port.
     pub addr: NodeAddr<'a>,

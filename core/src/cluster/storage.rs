@@ -23,6 +23,7 @@ pub struct Tables<'a> {
 
 /// What was too small.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Need {
     /// One more command entry.
     Command,

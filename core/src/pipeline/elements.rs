@@ -27,6 +27,7 @@ pub enum Element {
 ///
 /// Tokens of attributes and of pushes found inside the reply are not to be passed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Elements {
     /// Open aggregates after the last token.
     depth: usize,

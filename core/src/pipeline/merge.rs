@@ -8,6 +8,7 @@ use crate::server_error::{ErrorKind, Executed, ServerError};
 
 /// One part's whole answer, as far as merging looks at it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Answer<'a> {
     /// An integer.
     Integer(i64),

@@ -17,6 +17,7 @@ pub enum Why {
 
 /// A result that was not taken, given back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Refused<T> {
     /// Why.
     pub why: Why,

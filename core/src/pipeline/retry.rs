@@ -6,6 +6,7 @@ use crate::slot::Slot;
 
 /// What happens to a command after an error reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use]
 pub enum Decision<'a> {
     /// The error is the command's reply.
@@ -26,6 +27,7 @@ pub enum Decision<'a> {
 
 /// How often a command was sent again so far, and how often it may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Budget {
     /// Redirects followed.
     pub hops: u8,

@@ -155,6 +155,7 @@ fn bucket(slot: Slot, room: usize) -> usize {
 /// The outcome of [`split`] without the borrows: for callers who keep arguments and tables in one place and come back
 /// to them while the parts are under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Layout {
     shape: Shape,
     keys: u32,

@@ -22,6 +22,7 @@ pub struct Gap {
 
 /// A message for the application.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Message<'a> {
     /// The wanted channel or pattern it is for.
     pub subscription: ChannelId,
@@ -55,6 +56,7 @@ pub enum PushEvent<'a> {
 
 /// How a request ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum CommandDone<'a> {
     /// The PING behind it was answered, so every push it caused has come: on this connection.
     Fenced {

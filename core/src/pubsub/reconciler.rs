@@ -11,6 +11,7 @@ use crate::topology::{Map, Owner};
 
 /// How requests are made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Policy {
     /// Most channels in one request; at least 1.
     pub channels: u16,

@@ -45,6 +45,7 @@ pub enum Action {
 /// with [`on_command_done`](super::Reconciler::on_command_done). Encode it before anything else
 /// is done with the reconciler.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use = "the channels of a request that is never done wait for ever"]
 pub struct SubRequest {
     /// Which request it is.

@@ -150,6 +150,7 @@ impl Text {
 
 /// What a resumable reader answers when nothing is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use]
 pub enum Status<T> {
     /// All of it is there.

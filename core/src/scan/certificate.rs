@@ -217,6 +217,7 @@ impl Iterator for Unproven<'_> {
 
 /// A scan that did not return everything; the scan can be saved and gone on with later.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Incomplete {
     /// The first run of slots without a proof, and why.

@@ -6,6 +6,7 @@ use crate::time::Duration;
 /// Options of a scan. Borrowed texts stay the caller's: they are needed again whenever a request is encoded
 /// ([`ScanRequest::args`](super::ScanRequest::args)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ScanOptions<'a> {
     /// MATCH: a glob. Where its literal beginning holds a whole hash tag, only that slot's owner is asked.
     pub pattern: Option<&'a [u8]>,

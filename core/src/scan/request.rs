@@ -42,6 +42,7 @@ impl Ticket {
 /// Send it once: a page that was resent on a new connection carries a cursor of the old process. Mark the command
 /// as streamed if pages may be larger than the receive buffer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use = "a request that is not sent stops its walk"]
 pub struct ScanRequest {
     /// Whose reply it is.

@@ -6,6 +6,7 @@ use core::fmt;
 
 /// A key in a window; 12 bytes of the caller's memory each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct UnlinkKey {
     start: u32, // start + len <= bytes used
     len: u32,

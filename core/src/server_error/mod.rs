@@ -38,6 +38,7 @@ use core::fmt;
 
 /// A borrowed error line of a server, classified once. Small and `Copy`.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ServerError<'a> {
     text: &'a [u8],
     kind: ErrorKind,

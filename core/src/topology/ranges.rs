@@ -5,6 +5,7 @@ use crate::slot::{Slot, SlotRange};
 
 /// One boundary: from `first` up to the next entry's `first`, the slots belong to `node`. 4 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct RangeEntry {
     pub(super) first: u16, // <= Slot::COUNT
     pub(super) node: u16,
