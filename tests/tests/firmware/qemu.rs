@@ -13,7 +13,7 @@ use crate::image::Image;
 use crate::orders::Prepared;
 
 /// Longest time for a run, the shut window not counted.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(240);
 
 /// A line of the image's log.
 #[derive(Debug)]

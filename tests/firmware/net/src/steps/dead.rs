@@ -41,13 +41,13 @@ pub fn dead_node(rig: &mut Rig, _: &Orders) -> Result<(), Failed> {
         let (end, _) = rig.call(What::Get(key))?;
         ensure!(end == End::Number(value_of(key.number)), "another value", key.number, end);
         let took = rig.now().since(asked).as_millis();
-        ensure!(took < 500, "another node waited for the dead one", took);
+        ensure!(took < 1_200, "another node waited for the dead one", took);
         others += 1;
         rig.pass(Duration::from_millis(5))?;
     }
     rig.wait(LONG, |rig| jobs.iter().all(|(_, job)| rig.app.ended(*job)))?;
     let took = rig.now().since(began).as_millis();
-    ensure!((1_400..3_000).contains(&took), "not in time", took);
+    ensure!((1_400..6_000).contains(&took), "not in time", took);
 
     let mut not_sent = [false; WINDOW];
     let mut maybe = 0_u16;
