@@ -1,12 +1,16 @@
 //! Drivers of slotwise, the Redis/Valkey Cluster client core, for devices: `no_std`, no heap, all memory lent.
 //!
 //! - [`Transport`] is what a network stack has to offer: dial, receive, send, close, by connection index, never waiting.
-//!   [`Streams`] makes one from `embedded-io` streams that can say whether they are ready.
+//!   [`Streams`] makes one from `embedded-io` streams that can say whether they are ready; features bring one for
+//!   smoltcp (`smoltcp`, with `smoltcp-ipv6` and `smoltcp-dns`) and for `embedded-nal` stacks (`nal`).
 //! - [`Clock`] is the time since some epoch.
 //! - [`Work`] is the application: it hands in commands and their bytes by tag, and gets replies.
 //! - [`Buffers`] is the memory, [`Driver`] joins it all to an engine. [`Driver::drive`] does a bounded number of steps,
 //!   so that a main loop with a watchdog can call it between other duties.
-#![cfg_attr(feature = "async", doc = "- [`Driver::run`] is the same as a future, over [`AsyncStreamSet`].")]
+#![cfg_attr(
+    feature = "async",
+    doc = "- [`Driver::run`] is the same as a future, over [`AsyncStreamSet`]; the feature `nal-async` has one for `embedded-nal-async`."
+)]
 #![cfg_attr(not(feature = "async"), doc = "- With the feature `async` there is also a driver that is a future.")]
 //!
 //! [`guide`] is for who builds this into a device: choosing capacities, a memory map, what happens when something is
