@@ -94,7 +94,7 @@
 //! }
 //!
 //! let seeds = [NodeAddr::new("127.0.0.1", 7000)?];
-//! let env = Env { settings: &Settings::DEFAULT, seeds: &seeds };
+//! let env = Env::new(&Settings::DEFAULT, &seeds);
 //! let mut cluster = Cluster::new(Config::new(0x5eed), StaticStorage::<4, 64, 128, 4, 32, 32>::new());
 //! let mut buffers = StaticBuffers::<4, 1024, 256>::new();
 //! let mut driver = Driver::new(&mut cluster, env, buffers.lend())?;

@@ -28,7 +28,7 @@ fn with_driver<const RANGES: usize>(
     let mut cluster = Cluster::new(config, StaticStorage::new());
     let mut buffers = StaticBuffers::<4, 1024, 128>::new();
     let seeds = [NodeAddr::new("127.0.0.1", PORT).unwrap()];
-    let env = Env { settings: &Settings::DEFAULT, seeds: &seeds };
+    let env = Env::new(&Settings::DEFAULT, &seeds);
     test(&mut Driver::new(&mut cluster, env, buffers.lend()).unwrap());
 }
 
@@ -380,7 +380,7 @@ fn buffers_that_cannot_do_are_refused() {
         let mut cluster = Cluster::new(Config::new(1), StaticStorage::<4, 64, 128, 4, 34, 32>::new());
         let (mut lanes, mut rx, mut tx) = (vec![Lane::EMPTY; lanes], vec![0; rx * lanes], vec![0; tx * lanes]);
         let buffers = Buffers::new(&mut lanes, &mut rx, &mut tx);
-        Driver::new(&mut cluster, Env { settings, seeds: &seeds }, buffers).err()
+        Driver::new(&mut cluster, Env::new(settings, &seeds), buffers).err()
     };
     assert_eq!(try_with(3, MIN_RX, 64, &Settings::DEFAULT), Some(BufferError::TooFewLanes { needed: 4 }));
     assert_eq!(try_with(4, MIN_RX - 1, 64, &Settings::DEFAULT), Some(BufferError::RxTooSmall { needed: MIN_RX }));

@@ -103,7 +103,7 @@ fn with_driver(test: impl FnOnce(&mut Driver<'_, StaticStorage<4, 64, 128, 4, 34
     let mut cluster = Cluster::new(Config::new(7), StaticStorage::new());
     let mut buffers = StaticBuffers::<4, 1024, 128>::new();
     let seeds = [NodeAddr::new("127.0.0.1", PORT).unwrap()];
-    let env = Env { settings: &Settings::DEFAULT, seeds: &seeds };
+    let env = Env::new(&Settings::DEFAULT, &seeds);
     test(&mut Driver::new(&mut cluster, env, buffers.lend()).unwrap());
 }
 

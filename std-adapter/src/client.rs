@@ -1,5 +1,6 @@
 //! The blocking client.
 
+use std::sync::Arc;
 use std::time::Duration as StdDuration;
 
 use slotwise::cluster::{Config, ReadFrom};
@@ -73,6 +74,32 @@ impl Builder {
     #[must_use]
     pub fn no_redirects(mut self) -> Self {
         self.config.follow_redirects = false;
+        self
+    }
+
+    /// Where nodes are dialled, given the host and port they announce; `None` leaves an address as it is. For clusters
+    /// behind address translation. Seeds are not translated: they are given as they can be reached. A node that announces
+    /// no host is announced at the host of the seed that named it.
+    ///
+    /// ```no_run
+    /// # let builder = slotwise_std::Client::builder("redis://192.0.2.7:16379")?;
+    /// let client = builder
+    ///     .address_map(|host, port| host.starts_with("172.17.").then(|| ("192.0.2.7".to_owned(), port + 10_000)))
+    ///     .connect()?;
+    /// # Ok::<(), slotwise_std::Error>(())
+    /// ```
+    #[must_use]
+    pub fn address_map(mut self, map: impl Fn(&str, u16) -> Option<(String, u16)> + Send + Sync + 'static) -> Self {
+        self.profile.address_map = Some(Arc::new(map));
+        self
+    }
+
+    /// Which announced hosts and ports may be dialled. Others never are, whatever topology replies and redirects say, and
+    /// commands that only such a node serves fail with
+    /// [`Reason::EndpointRefused`](slotwise::pipeline::Reason::EndpointRefused). Seeds are not asked about.
+    #[must_use]
+    pub fn endpoint_filter(mut self, allowed: impl Fn(&str, u16) -> bool + Send + Sync + 'static) -> Self {
+        self.profile.endpoint_filter = Some(Arc::new(allowed));
         self
     }
 

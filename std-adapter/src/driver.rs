@@ -12,7 +12,7 @@ use slotwise::pipeline::Failure;
 use slotwise::resp::Frame;
 use slotwise::time::Instant;
 
-use crate::profile::Profile;
+use crate::profile::{AddressMap, Profile};
 use crate::resolve::Resolver;
 use crate::socket::{Received, Socket};
 use crate::storage::HeapStorage;
@@ -96,6 +96,7 @@ pub(crate) struct Driver {
     resolver: Resolver,
     epoch: std::time::Instant,
     last_close: Option<(CloseReason, String)>,
+    address_map: Option<AddressMap>,
     /// Bytes were read since the last round of writes, so there may be more to write.
     dirty: bool,
     last_turn: std::time::Instant,
@@ -107,6 +108,7 @@ impl Driver {
         let waker = Waker::new(poll.registry(), WAKER)?;
         Ok(Self {
             cluster: Cluster::new(config, HeapStorage::new()),
+            address_map: profile.address_map.clone(),
             profile,
             counters: Counters::default(),
             sent_to: HashMap::new(),
@@ -239,9 +241,13 @@ impl Driver {
         }
         self.drop_at(at);
         self.counters.dials += 1;
-        let Some((host, port)) =
-            self.cluster.dial_target(conn, env).map(|target| (target.addr.host().to_owned(), target.addr.port()))
-        else {
+        let target = self.cluster.dial_target(conn, env).map(|target| {
+            let (host, port) = (target.addr.host(), target.addr.port());
+            // Seeds are where the caller says they are; what nodes announce may need translation.
+            let mapped = self.address_map.as_ref().filter(|_| target.node.is_some()).and_then(|map| map(host, port));
+            mapped.unwrap_or_else(|| (host.to_owned(), port))
+        });
+        let Some((host, port)) = target else {
             return self.cluster.handle_connect_failed(self.now(), conn);
         };
         *self.dialled.entry(format!("{host}:{port}")).or_default() += 1;

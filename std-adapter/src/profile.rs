@@ -1,10 +1,17 @@
 //! What a client was told about its cluster: seeds, credentials and handshake wishes, owned.
 
+use std::sync::Arc;
+
 use slotwise::addr::NodeAddr;
-use slotwise::cluster::Env;
+use slotwise::cluster::{Endpoint, Endpoints, Env};
 use slotwise::connection::{Protocol, Secret, Settings};
 
 use crate::url::{Seed, Url};
+
+/// Where an announced host and port are dialled.
+pub(crate) type AddressMap = Arc<dyn Fn(&str, u16) -> Option<(String, u16)> + Send + Sync>;
+/// Whether an announced host and port may be dialled.
+pub(crate) type EndpointFilter = Arc<dyn Fn(&str, u16) -> bool + Send + Sync>;
 
 /// Owned seeds, credentials and wishes. Never shown by `Debug`.
 #[derive(Clone, Default)]
@@ -16,6 +23,8 @@ pub(crate) struct Profile {
     pub(crate) database: u32,
     pub(crate) resp2: bool,
     pub(crate) read_only: bool,
+    pub(crate) address_map: Option<AddressMap>,
+    pub(crate) endpoint_filter: Option<EndpointFilter>,
 }
 
 impl Profile {
@@ -33,7 +42,9 @@ impl Profile {
     pub(crate) fn with_env<T>(&self, f: impl FnOnce(&Env<'_>) -> T) -> T {
         let seeds: Vec<NodeAddr<'_>> =
             self.seeds.iter().filter_map(|seed| NodeAddr::new(seed.host(), seed.port()).ok()).collect();
-        f(&Env { settings: &self.settings(), seeds: &seeds })
+        let settings = self.settings();
+        let env = Env::new(&settings, &seeds);
+        f(&if self.endpoint_filter.is_some() { env.with_endpoints(self) } else { env })
     }
 
     pub(crate) fn settings(&self) -> Settings<'_> {
@@ -48,5 +59,13 @@ impl Profile {
             read_only: self.read_only,
             ..Settings::DEFAULT
         }
+    }
+}
+
+/// The engine asks the filter; the address map makes texts of its own, so the driver asks it at each dial.
+impl Endpoints for Profile {
+    fn endpoint<'a>(&'a self, announced: NodeAddr<'a>) -> Option<Endpoint<'a>> {
+        let allowed = |filter: &EndpointFilter| filter(announced.host(), announced.port());
+        self.endpoint_filter.as_ref().is_none_or(allowed).then_some(Endpoint::announced(announced))
     }
 }

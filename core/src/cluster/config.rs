@@ -1,6 +1,7 @@
 //! What an engine is told once, and what its adapter lends at each call.
 
 use crate::addr::NodeAddr;
+use crate::cluster::endpoint::{Endpoint, Endpoints};
 use crate::connection::{BackoffPolicy, Settings, Timeouts};
 use crate::limits::Limits;
 use crate::time::Duration;
@@ -88,4 +89,28 @@ pub struct Env<'a> {
     pub settings: &'a Settings<'a>,
     /// Where to begin, and to return to when the map leads nowhere.
     pub seeds: &'a [NodeAddr<'a>],
+    /// Where announced addresses lead, and which are refused; with `None` every node is dialled where it says it is.
+    pub endpoints: Option<&'a dyn Endpoints>,
+}
+
+impl<'a> Env<'a> {
+    /// Settings and seeds; nodes are dialled where they say they are.
+    #[must_use]
+    pub const fn new(settings: &'a Settings<'a>, seeds: &'a [NodeAddr<'a>]) -> Self {
+        Self { settings, seeds, endpoints: None }
+    }
+
+    /// The same with a map or filter of addresses.
+    #[must_use]
+    pub const fn with_endpoints(self, endpoints: &'a dyn Endpoints) -> Self {
+        Self { endpoints: Some(endpoints), ..self }
+    }
+
+    /// Where a node announced at `addr` is dialled; `None` if it is refused.
+    pub(crate) fn endpoint(&self, addr: NodeAddr<'a>) -> Option<Endpoint<'a>> {
+        match self.endpoints {
+            Some(endpoints) => endpoints.endpoint(addr),
+            None => Some(Endpoint::announced(addr)),
+        }
+    }
 }

@@ -209,6 +209,8 @@ impl core::error::Error for ConnectionError {}
 pub struct DialTarget<'a> {
     /// Host and port.
     pub addr: NodeAddr<'a>,
+    /// The name that the peer's certificate must carry, on TLS connections.
+    pub tls_name: &'a str,
     /// The node expected there; `None` for a seed.
     pub node: Option<NodeId>,
 }

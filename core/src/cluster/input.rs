@@ -224,7 +224,7 @@ impl Engine<'_> {
                     self.topology_token(conn, env, &token);
                 }
                 if pulled.end {
-                    self.topology_done(now, conn);
+                    self.topology_done(now, conn, env);
                 }
                 Ok(Step::Again)
             }

@@ -27,7 +27,7 @@
 //! use slotwise::time::Instant;
 //!
 //! let seeds = [NodeAddr::new("10.0.0.1", 6379)?];
-//! let env = Env { settings: &Settings::DEFAULT, seeds: &seeds };
+//! let env = Env::new(&Settings::DEFAULT, &seeds);
 //! // 4 nodes, 64 ranges, 256 bytes of host names, 4 connections, 32 commands, 8 levels for each connection.
 //! let mut cluster = Cluster::new(Config::new(0x5eed), StaticStorage::<4, 64, 256, 4, 32, 32>::new());
 //! let now = Instant::from_micros(0);
@@ -63,6 +63,7 @@
 
 mod config;
 mod conn;
+mod endpoint;
 mod engine;
 mod event;
 mod hold;
@@ -82,6 +83,7 @@ mod tests;
 
 pub use config::{Config, Env, ReadFrom};
 pub use conn::ConnEntry;
+pub use endpoint::{Endpoint, Endpoints};
 pub use event::{
     CancelStage, CloseReason, ConnectionError, DialTarget, Event, Output, Progress, SubmitError, Transmit,
 };
@@ -282,15 +284,15 @@ impl<S: Storage> Cluster<S> {
         if entry.generation != conn.generation() {
             return None;
         }
-        let addr = match entry.node {
+        let endpoint = match entry.node {
             Some(id) => {
                 let map = self.map();
                 let right = |at: &crate::topology::NodeIndex| map.node(*at).is_some_and(|node| node.id() == id);
-                map.addr(entry.hint.filter(right).or_else(|| map.find(&id))?)?
+                env.endpoint(map.addr(entry.hint.filter(right).or_else(|| map.find(&id))?)?)?
             }
-            None => refreshing::seed_addr(env, entry)?,
+            None => Endpoint::announced(refreshing::seed_addr(env, entry)?),
         };
-        Some(DialTarget { addr, node: entry.node })
+        Some(DialTarget { addr: endpoint.addr, tls_name: endpoint.tls_name, node: entry.node })
     }
 
     /// The slot map that serves.

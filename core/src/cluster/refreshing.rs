@@ -130,7 +130,7 @@ impl Engine<'_> {
     }
 
     /// The topology reply ended.
-    pub(crate) fn topology_done(&mut self, now: Instant, conn: u32) {
+    pub(crate) fn topology_done(&mut self, now: Instant, conn: u32, env: &Env<'_>) {
         let early = Err(Rejection::Malformed("the reply ended early"));
         let verdict = if self.s.refresh_conn == conn { self.s.verdict.take().unwrap_or(early) } else { early };
         let head = self.conn(conn).in_flight.front();
@@ -145,7 +145,10 @@ impl Engine<'_> {
         self.s.reader = None;
         self.s.refresh_conn = NONE;
         match verdict {
-            Ok(()) => self.judge(now, conn),
+            Ok(()) => {
+                self.refuse_endpoints(env);
+                self.judge(now, conn);
+            }
             Err(rejection) => {
                 warning!("topology reply refused: {}", rejection.name());
                 if matches!(rejection, Rejection::ServerError(_)) {
@@ -159,6 +162,19 @@ impl Engine<'_> {
             }
         }
         self.drive_refresh(now);
+    }
+
+    /// Marks the nodes of the staged map that the caller does not want dialled.
+    fn refuse_endpoints(&mut self, env: &Env<'_>) {
+        let Some(endpoints) = env.endpoints else { return };
+        let [first, second] = &mut self.t.maps;
+        let [first_head, second_head] = &mut self.s.maps;
+        let mut staging = if self.s.active {
+            MapMut::new(first_head, first.reborrow())
+        } else {
+            MapMut::new(second_head, second.reborrow())
+        };
+        staging.refuse(|addr| endpoints.endpoint(addr).is_none());
     }
 
     /// Takes a whole reply over unless it may be older than what is known.

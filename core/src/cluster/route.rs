@@ -8,7 +8,7 @@ use crate::fmt::debug;
 use crate::pipeline::{Aim, Entry, Flag, Ix, NONE, Place, Reason};
 use crate::slot::Slot;
 use crate::time::{Duration, Instant, Stamp};
-use crate::topology::{Map, NodeIndex, Owner, Reason as Why, Role};
+use crate::topology::{Map, Node, NodeIndex, Owner, Reason as Why, Role};
 
 /// Where a command goes now.
 enum Dest {
@@ -123,6 +123,9 @@ impl Engine<'_> {
 
     /// Puts a command at the end of the queue of a connection to that node, opening one if need be.
     pub(crate) fn enqueue_at(&mut self, now: Instant, index: u32, node: NodeIndex) {
+        if self.map().node(node).is_some_and(Node::is_refused) {
+            return self.fail(index, Reason::EndpointRefused);
+        }
         let entry = self.entry(index);
         let purpose = match (entry.has(Flag::BLOCKING), entry.has(Flag::SUBSCRIBE)) {
             (_, true) => Purpose::Subscriber,

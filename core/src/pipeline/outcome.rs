@@ -81,11 +81,13 @@ pub enum Reason {
     ReplyTooDeep,
     /// The stream broke inside its reply.
     ReplyCut,
+    /// The caller's endpoint filter refuses the node that serves it.
+    EndpointRefused,
 }
 
 impl Reason {
     /// Every reason, by its number, which is below 16.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::TimedOut,
         Self::ConnectionLost,
         Self::SlotUncovered,
@@ -95,6 +97,7 @@ impl Reason {
         Self::Cancelled,
         Self::ReplyTooDeep,
         Self::ReplyCut,
+        Self::EndpointRefused,
     ];
 
     /// The reason of this number.
@@ -115,6 +118,7 @@ impl Reason {
             Self::Cancelled => "cancelled",
             Self::ReplyTooDeep => "reply_too_deep",
             Self::ReplyCut => "reply_cut",
+            Self::EndpointRefused => "endpoint_refused",
         }
     }
 }
@@ -131,6 +135,7 @@ impl fmt::Display for Reason {
             Self::Cancelled => "cancelled by the caller",
             Self::ReplyTooDeep => "the reply nests too deeply",
             Self::ReplyCut => "the reply was cut",
+            Self::EndpointRefused => "the node's address is refused by the endpoint filter",
         })
     }
 }

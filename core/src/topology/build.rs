@@ -3,8 +3,9 @@
 use super::Rejection;
 use super::hosts::{Draft, Tag, checked};
 use super::map::{HOSTS_CUT, Map, MapHead, MapParts, NODES_CUT, OWNERS_UNSURE, Owner, RANGES_CUT, UNSORTED, bucket};
-use super::node::{EPOCH, Health, MAX_NODES, NONE, Node, NodeIndex, REPLICA, Role};
+use super::node::{EPOCH, Health, MAX_NODES, NONE, Node, NodeIndex, REFUSED, REPLICA, Role};
 use super::ranges::{RangeEntry, UNCOVERED, UNKNOWN, sort, tidy};
+use crate::addr::NodeAddr;
 use crate::ids::NodeId;
 use crate::slot::{Slot, SlotRange};
 
@@ -221,6 +222,17 @@ impl<'a> MapMut<'a> {
                 if link >= count {
                     node.link = NONE;
                 }
+            }
+        }
+    }
+
+    /// Marks the nodes whose address is refused: they are not routable ([`Node::is_routable`]) while this map is used.
+    pub fn refuse(&mut self, mut refused: impl FnMut(NodeAddr<'_>) -> bool) {
+        for at in 0..self.head.nodes {
+            let index = NodeIndex(at);
+            let refuse = self.map().addr(index).is_some_and(&mut refused);
+            if let Some(node) = self.node_mut(index).filter(|_| refuse) {
+                node.flags |= REFUSED;
             }
         }
     }

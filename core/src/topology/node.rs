@@ -125,6 +125,8 @@ pub(super) const MYSELF: u8 = 2;
 pub(super) const NOT_ROUTABLE: u8 = 4;
 /// The epoch is known.
 pub(super) const EPOCH: u8 = 8;
+/// The caller does not want the node dialled ([`MapMut::refuse`](super::MapMut::refuse)).
+pub(super) const REFUSED: u8 = 32;
 /// The node was named by another one's line and has none of its own yet.
 pub(super) const PLACEHOLDER: u8 = 16;
 
@@ -195,7 +197,13 @@ impl Node {
     /// Whether the node has an address that may be dialled.
     #[must_use]
     pub const fn is_routable(&self) -> bool {
-        self.flags & NOT_ROUTABLE == 0 && self.port != 0 && self.hosts_len != 0
+        self.flags & (NOT_ROUTABLE | REFUSED) == 0 && self.port != 0 && self.hosts_len != 0
+    }
+
+    /// Whether the caller refused the node's address ([`MapMut::refuse`](super::MapMut::refuse)).
+    #[must_use]
+    pub const fn is_refused(&self) -> bool {
+        self.flags & REFUSED != 0
     }
 
     /// Whether a replica may serve reads: listed, in sync as far as the reply tells, with an address. `Suspect` still

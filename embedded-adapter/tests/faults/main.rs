@@ -41,7 +41,7 @@ fn rig<D: Drive>(how: D, change: impl FnOnce(&mut Config), test: impl FnOnce(&mu
     let mut cluster = Cluster::new(config, Store::new());
     let mut buffers = StaticBuffers::<4, RX, TX>::new();
     let seeds = [NodeAddr::new("127.0.0.1", PORT).unwrap()];
-    let env = Env { settings: &Settings::DEFAULT, seeds: &seeds };
+    let env = Env::new(&Settings::DEFAULT, &seeds);
     let mut driver = Driver::new(&mut cluster, env, buffers.lend()).unwrap();
     test(&mut Rig { how, driver: &mut driver, net: Net::new(3), app: App::default(), clock: Ticks(0) });
 }

@@ -22,7 +22,7 @@ fn with_driver(seed: &str, test: impl FnOnce(&mut Driver<'_, Store>)) {
     let mut cluster = Cluster::new(Config::new(7), StaticStorage::new());
     let mut buffers = StaticBuffers::<4, 1024, 128>::new();
     let seeds = [NodeAddr::new(seed, PORT).unwrap()];
-    let env = Env { settings: &Settings::DEFAULT, seeds: &seeds };
+    let env = Env::new(&Settings::DEFAULT, &seeds);
     test(&mut Driver::new(&mut cluster, env, buffers.lend()).unwrap());
 }
 

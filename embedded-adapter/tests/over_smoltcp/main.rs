@@ -110,7 +110,7 @@ fn with_config(config: Config, seed: &str, test: impl FnOnce(&mut Driver<'_, Sto
     let mut cluster = Cluster::new(config, StaticStorage::new());
     let mut buffers = StaticBuffers::<4, 1024, 256>::new();
     let seeds = [NodeAddr::new(seed, PORT).unwrap()];
-    let env = Env { settings: &Settings::DEFAULT, seeds: &seeds };
+    let env = Env::new(&Settings::DEFAULT, &seeds);
     test(&mut Driver::new(&mut cluster, env, buffers.lend()).unwrap());
 }
 

@@ -122,7 +122,7 @@ impl Profile {
     /// What the engine is lent.
     #[must_use]
     pub fn env(&self) -> Env<'_> {
-        Env { settings: &self.settings, seeds: &self.seeds }
+        Env::new(&self.settings, &self.seeds)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The blocking client against real clusters.
 
 mod connections;
+mod endpoints;
 mod failover;
 mod imitation;
 mod migration;

@@ -97,7 +97,7 @@ impl Run {
         let settings = Settings { protocol, ..Settings::DEFAULT };
         let one = NodeAddr::new("127.0.0.1", 7_100).unwrap();
         let two = NodeAddr::new("127.0.0.1", 7_101).unwrap();
-        f(&Env { settings: &settings, seeds: &[one, one, two] })
+        f(&Env::new(&settings, &[one, one, two]))
     }
 
     // ---- the whole run ----

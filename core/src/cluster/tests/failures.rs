@@ -37,7 +37,7 @@ fn what_was_not_written_is_sent_again() {
     world.commands.insert(900, ("cmd900".to_string(), spec));
     world.cluster.submit(world.now, spec).unwrap();
     // The adapter takes it, and the transport takes nothing of it.
-    let transmit = World::env(|env| world.cluster.poll_transmit(world.now, conn, env));
+    let transmit = World::env(None, |env| world.cluster.poll_transmit(world.now, conn, env));
     assert!(matches!(transmit, Some(Transmit::Command { tag: 900, .. })));
     world.lose(A);
     assert_eq!(outcomes(&world.take_out()), []);
@@ -52,7 +52,7 @@ fn one_byte_written_is_enough_to_be_unsure() {
     let conn = world.conns[&world.at(A)].0;
     let spec = CommandSpec { tag: 900, len: 10, ..World::spec(5, Access::Write) };
     world.cluster.submit(world.now, spec).unwrap();
-    let _ = World::env(|env| world.cluster.poll_transmit(world.now, conn, env));
+    let _ = World::env(None, |env| world.cluster.poll_transmit(world.now, conn, env));
     world.cluster.handle_written(world.now, conn, 1);
     world.lose(A);
     assert_eq!(outcomes(&world.take_out()), [(900, Outcome::MaybeExecuted, Reason::ConnectionLost)]);

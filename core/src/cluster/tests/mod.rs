@@ -2,6 +2,7 @@
 
 mod basics;
 mod corners;
+mod endpoints;
 mod failures;
 mod redirects;
 mod sizes;
@@ -44,9 +45,12 @@ pub(super) struct World {
     pub(super) out: Vec<Out>,
     pub(super) closed: Vec<CloseReason>,
     pub(super) dials: Vec<String>,
+    pub(super) tls_names: Vec<String>,
     /// When the PINGs were sent that connections with subscriptions have answered.
     pub(super) alive: Vec<Instant>,
     pub(super) can_grow: bool,
+    /// Hosts that are refused, and the port that stands for another.
+    pub(super) endpoints: Option<Elsewhere>,
     tags: u64,
 }
 
@@ -55,6 +59,24 @@ pub(super) const SLOTS: &str = "*2\r\n\
     *3\r\n:8192\r\n:16383\r\n*4\r\n$9\r\n127.0.0.1\r\n:7002\r\n$40\r\nbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\r\n*0\r\n";
 
 const HELLO: &str = "%2\r\n+proto\r\n:3\r\n+mode\r\n+cluster\r\n";
+
+/// An address map and filter of tests.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Elsewhere {
+    pub(super) refused: u16,
+    pub(super) from: u16,
+    pub(super) to: u16,
+}
+
+impl Endpoints for Elsewhere {
+    fn endpoint<'a>(&'a self, announced: NodeAddr<'a>) -> Option<Endpoint<'a>> {
+        if announced.port() == self.refused {
+            return None;
+        }
+        let port = if announced.port() == self.from { self.to } else { announced.port() };
+        Some(Endpoint { addr: NodeAddr::new("192.0.2.1", port).ok()?, tls_name: "name.example" })
+    }
+}
 
 impl World {
     pub(super) fn new(change: impl FnOnce(&mut Config)) -> Self {
@@ -72,8 +94,10 @@ impl World {
             out: Vec::new(),
             closed: Vec::new(),
             dials: Vec::new(),
+            tls_names: Vec::new(),
             alive: Vec::new(),
             can_grow: true,
+            endpoints: None,
             tags: 0,
         }
     }
@@ -112,9 +136,13 @@ impl World {
         })
     }
 
-    pub(super) fn env<T>(f: impl FnOnce(&Env<'_>) -> T) -> T {
+    pub(super) fn env<T>(endpoints: Option<Elsewhere>, f: impl FnOnce(&Env<'_>) -> T) -> T {
         let seeds = [NodeAddr::new("127.0.0.1", 7001).unwrap(), NodeAddr::new("127.0.0.1", 7009).unwrap()];
-        f(&Env { settings: &Settings::DEFAULT, seeds: &seeds })
+        let env = Env::new(&Settings::DEFAULT, &seeds);
+        match &endpoints {
+            Some(endpoints) => f(&env.with_endpoints(endpoints)),
+            None => f(&env),
+        }
     }
 
     pub(super) fn spec(slot: u16, access: Access) -> CommandSpec {
@@ -184,20 +212,21 @@ impl World {
             let bytes = self.rx.entry(at).or_default();
             let (now, can_grow) = (self.now, self.can_grow);
             let cluster = &mut self.cluster;
-            let progress = Self::env(|env| match cluster.handle_input(now, conn, env, bytes, can_grow) {
-                Ok(progress) => {
-                    let out = progress.output.map(|output| match output {
-                        Output::Reply { tag, frame, .. } => Out::Reply(tag, text(frame.raw())),
-                        Output::Push { frame, .. } => Out::Push(text(frame.raw())),
-                        Output::Token { tag, token, last, .. } => Out::Reply(tag, format!("{token:?} {last}")),
-                    });
-                    Some((progress.consumed, out))
-                }
-                Err(error) => {
-                    std::eprintln!("connection {at}: {error}");
-                    None
-                }
-            });
+            let progress =
+                Self::env(self.endpoints, |env| match cluster.handle_input(now, conn, env, bytes, can_grow) {
+                    Ok(progress) => {
+                        let out = progress.output.map(|output| match output {
+                            Output::Reply { tag, frame, .. } => Out::Reply(tag, text(frame.raw())),
+                            Output::Push { frame, .. } => Out::Push(text(frame.raw())),
+                            Output::Token { tag, token, last, .. } => Out::Reply(tag, format!("{token:?} {last}")),
+                        });
+                        Some((progress.consumed, out))
+                    }
+                    Err(error) => {
+                        std::eprintln!("connection {at}: {error}");
+                        None
+                    }
+                });
             let Some((consumed, out)) = progress else {
                 self.conns.remove(&at);
                 self.rx.remove(&at);
@@ -217,10 +246,14 @@ impl World {
         while let Some(event) = self.cluster.poll_event() {
             match event {
                 Event::Dial(conn) => {
-                    let target =
-                        Self::env(|env| self.cluster.dial_target(conn, env).map(|target| target.addr.to_string()));
-                    let target = target.unwrap_or_default();
+                    let target = Self::env(self.endpoints, |env| {
+                        self.cluster
+                            .dial_target(conn, env)
+                            .map(|target| (target.addr.to_string(), target.tls_name.to_string()))
+                    });
+                    let (target, tls_name) = target.unwrap_or_default();
                     self.dials.push(target.clone());
+                    self.tls_names.push(tls_name);
                     self.conns.insert(conn.index(), (conn, target));
                     self.sent.insert(conn.index(), Vec::new());
                     self.rx.insert(conn.index(), Vec::new());
@@ -240,7 +273,8 @@ impl World {
         }
         let conns: Vec<(usize, ConnId)> = self.conns.iter().map(|(at, (conn, _))| (*at, *conn)).collect();
         for (at, conn) in conns {
-            while let Some(transmit) = Self::env(|env| self.cluster.poll_transmit(self.now, conn, env)) {
+            while let Some(transmit) = Self::env(self.endpoints, |env| self.cluster.poll_transmit(self.now, conn, env))
+            {
                 let (line, len) = match transmit {
                     Transmit::Control(frame) => (control_name(frame), frame.encoded_len(&Settings::DEFAULT)),
                     Transmit::Command { tag, asking, .. } => {

@@ -57,7 +57,7 @@ pub(crate) async fn run(stack: Stack<'static>) -> ! {
     let mut cluster = Cluster::new(Config::new(board::device_id()), Store::new());
     let seeds = [board::SEED].map(|(host, port)| NodeAddr::new(host, port).ok());
     let seeds = seeds.map(|seed| seed.unwrap_or_else(|| fault("the seed's address is not one")));
-    let env = Env { settings: &Settings::DEFAULT, seeds: &seeds };
+    let env = Env::new(&Settings::DEFAULT, &seeds);
     let Ok(mut driver) = Driver::new(&mut cluster, env, BUFFERS.take().lend()) else {
         fault("the buffers are too small for the engine");
     };

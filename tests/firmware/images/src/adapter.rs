@@ -3,7 +3,7 @@
 use core::hint::black_box;
 
 use slotwise::addr::NodeAddr;
-use slotwise::cluster::{Cluster, Config, Env, Event, Output, StaticStorage, Transmit};
+use slotwise::cluster::{Cluster, Config, Endpoint, Endpoints, Env, Event, Output, StaticStorage, Transmit};
 use slotwise::command::CommandSpec;
 use slotwise::connection::{ControlFrame, Secret, Settings};
 use slotwise::ids::ConnId;
@@ -88,9 +88,20 @@ pub const SETTINGS: Settings<'static> = Settings {
     ..Settings::DEFAULT
 };
 
+/// Nodes are dialled where they say they are, on this host alone.
+struct Local;
+
+static LOCAL: Local = Local;
+
+impl Endpoints for Local {
+    fn endpoint<'a>(&'a self, announced: NodeAddr<'a>) -> Option<Endpoint<'a>> {
+        (announced.host() == "127.0.0.1").then_some(Endpoint::announced(announced))
+    }
+}
+
 fn with_env<T>(f: impl FnOnce(&Env<'_>) -> T) -> Option<T> {
     let seeds: [NodeAddr<'static>; 2] = [world::addr(world::A_PORT)?, world::addr(world::B_PORT)?];
-    Some(f(&Env { settings: &SETTINGS, seeds: &seeds }))
+    Some(f(&Env::new(&SETTINGS, &seeds).with_endpoints(&LOCAL)))
 }
 
 impl Adapter {

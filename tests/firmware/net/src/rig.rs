@@ -67,7 +67,7 @@ impl Rig {
         // Longer than the longest silence of a server in this test. What ends a command in time is its own limit.
         config.timeouts.response = Duration::from_secs(100);
         let cluster = memory::ENGINE.init_with(|| memory::Engine::new(config, memory::TABLES.take()));
-        let env = Env { settings: &Settings::DEFAULT, seeds };
+        let env = Env::new(&Settings::DEFAULT, seeds);
         let driver = Driver::new(cluster, env, memory::BUFFERS.take().lend()).map_err(|_| "buffers that do not do")?;
         let wishes = Reconciler::new(Policy::DEFAULT, seed, StaticStorage::new());
         let app = memory::APP.init(App::new(memory::JOBS.take(), wishes));
