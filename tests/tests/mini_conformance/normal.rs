@@ -21,7 +21,20 @@ impl Names {
                 Value::Set(items)
             }
             // Arrays of two: a cursor, which is each server's own, and keys in an order of its own.
-            Value::Array(items) if command.starts_with("SCAN") && items.len() == 2 => Value::Array(scan_page(items)),
+            Value::Array(items) if command.starts_with("SCAN") && items.len() == 2 => {
+                let cursor = if items[0].text() == "0" { "0" } else { "cursor" }.to_owned();
+                Value::Array(scan_page(items, cursor))
+            }
+            Value::Array(items) if command.starts_with("CLUSTERSCAN") && items.len() == 2 => {
+                let cursor = items[0].text();
+                let slot = slotwise::slot::Slot::of_key(cursor.as_bytes()).get();
+                let cursor = match cursor.as_str() {
+                    "0" => cursor,
+                    text if text.starts_with("0-") && text.ends_with("-0") => format!("start of {slot}"),
+                    _ => format!("inside of {slot}"),
+                };
+                Value::Array(scan_page(items, cursor))
+            }
             Value::Array(mut items) if command.starts_with("CLUSTER SHARDS") => {
                 // Neither shards nor their fields and nodes have a fixed order.
                 items.iter_mut().for_each(sort_shard);
@@ -75,8 +88,8 @@ impl Names {
     }
 }
 
-fn scan_page(mut items: Vec<Value>) -> Vec<Value> {
-    let cursor = Value::Bulk(if items[0].text() == "0" { b"0".to_vec() } else { b"cursor".to_vec() });
+fn scan_page(mut items: Vec<Value>, cursor: String) -> Vec<Value> {
+    let cursor = Value::Bulk(cursor.into_bytes());
     let mut keys = items[1].items().to_vec();
     keys.sort_by_key(|item| format!("{item:?}"));
     items[0] = cursor;

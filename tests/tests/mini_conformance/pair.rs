@@ -160,6 +160,13 @@ impl Pair {
         self.transcript.clear();
     }
 
+    /// No connections and no keys; the slots stay where they are.
+    pub(crate) fn fresh(&mut self) {
+        self.real.clear();
+        self.mini.clear();
+        self.transcript.clear();
+    }
+
     /// Every key of every primary, on both sides.
     pub(crate) fn scan_all(&mut self) -> [Vec<Vec<u8>>; 2] {
         [self.real.scan_all(), self.mini.scan_all()]

@@ -19,8 +19,16 @@ use crate::pair::Pair;
 use slotwise_tests::real::ServerKind;
 use std::path::PathBuf;
 
+/// Scripts for one server only.
+const VALKEY9_ONLY: [&str; 1] = ["clusterscan"];
+
+/// Whether a script is for that server.
+pub(crate) fn is_for(kind: ServerKind, name: &str) -> bool {
+    kind == ServerKind::Valkey9 || !VALKEY9_ONLY.contains(&name)
+}
+
 /// Names and texts; those that change roles come last.
-pub(crate) const SCRIPTS: [(&str, &str); 10] = [
+pub(crate) const SCRIPTS: [(&str, &str); 12] = [
     ("plain", include_str!("plain.txt")),
     ("types", include_str!("types.txt")),
     ("expiry", include_str!("expiry.txt")),
@@ -30,6 +38,8 @@ pub(crate) const SCRIPTS: [(&str, &str); 10] = [
     ("lua", include_str!("lua.txt")),
     ("users", include_str!("users.txt")),
     ("blocking", include_str!("blocking.txt")),
+    ("atomic", include_str!("atomic.txt")),
+    ("clusterscan", include_str!("clusterscan.txt")),
     ("replicas", include_str!("replicas.txt")),
 ];
 
@@ -110,7 +120,7 @@ fn all(kind: ServerKind) {
     let Some(mut pair) = Pair::start(kind, 1) else { return };
     let chosen = std::env::var("SLOTWISE_SCRIPT").ok();
     for (name, script) in SCRIPTS {
-        if chosen.as_ref().is_some_and(|chosen| chosen != name) {
+        if chosen.as_ref().is_some_and(|chosen| chosen != name) || !is_for(kind, name) {
             continue;
         }
         play(&mut pair, script);

@@ -191,6 +191,12 @@ impl Side {
                 self.move_atomically(*slot, *home);
             }
         }
+        self.clear();
+    }
+
+    /// No keys, no connections.
+    pub(crate) fn clear(&mut self) {
+        self.forget_connections();
         for node in 0..3 {
             let name = format!("reset{node}");
             self.send(&name, &["FLUSHALL"]);

@@ -3,7 +3,7 @@
 //! A transcript has one step per line: `> CONNECTION COMMAND` sends, `< CONNECTION REPLY` is the next frame that came, `= CONNECTION` says
 //! that none came, `! STEP` is done to the cluster.
 
-use crate::scripts::{SCRIPTS, transcript, words_of};
+use crate::scripts::{SCRIPTS, is_for, transcript, words_of};
 use crate::side::Side;
 use slotwise_tests::real::ServerKind;
 use std::collections::BTreeMap;
@@ -95,7 +95,7 @@ fn replay(kind: ServerKind) {
         commands: 0,
         wrong: Vec::new(),
     };
-    for (name, _) in SCRIPTS {
+    for (name, _) in SCRIPTS.into_iter().filter(|(name, _)| is_for(kind, name)) {
         let path = transcript(kind, name);
         let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let lines: Vec<&str> = text.lines().collect();

@@ -5,8 +5,8 @@ use super::reply::Out;
 use super::run_strings::number;
 use super::{ClientId, Model, Profile};
 use super::{
-    run_acl, run_blocking, run_cluster, run_connection, run_expiry, run_keys, run_lists, run_pubsub, run_scan,
-    run_script, run_sets, run_strings, run_transaction,
+    run_acl, run_blocking, run_cluster, run_cluster_scan, run_connection, run_expiry, run_keys, run_lists, run_pubsub,
+    run_scan, run_script, run_sets, run_strings, run_transaction,
 };
 
 /// Changes keys.
@@ -72,6 +72,7 @@ pub(super) static COMMANDS: &[Command] = &[
     command("brpop", -3, WRITE, BUT_LAST, run_blocking::brpop),
     command("client", -2, LOADING, NONE, run_connection::client),
     command("cluster", -2, 0, NONE, run_cluster::cluster),
+    command("clusterscan", -2, READ, ONE, run_cluster_scan::cluster_scan),
     command("command", -1, LOADING, NONE, run_connection::command),
     command("dbsize", 1, READ, NONE, run_keys::dbsize),
     command("decr", 2, WRITE | GROWS, ONE, run_strings::decr),
@@ -163,6 +164,7 @@ impl Command {
     pub(super) fn is_known_to(&self, profile: Profile) -> bool {
         match self.name {
             "ssubscribe" | "sunsubscribe" | "spublish" | "eval_ro" | "evalsha_ro" => profile.sharded_channels(),
+            "clusterscan" => profile == Profile::Valkey9,
             _ => true,
         }
     }

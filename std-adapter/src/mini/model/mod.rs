@@ -36,6 +36,7 @@ mod rule_tests;
 mod run_acl;
 mod run_blocking;
 mod run_cluster;
+mod run_cluster_scan;
 mod run_connection;
 mod run_expiry;
 mod run_keys;

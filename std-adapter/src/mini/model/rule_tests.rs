@@ -21,8 +21,8 @@ fn half_moved(profile: Profile) -> (Model, ClientId, ClientId) {
     (model, zero, one)
 }
 
-fn all(mut each: impl FnMut(Profile)) {
-    Profile::ALL.into_iter().for_each(|profile| each(profile));
+fn all(each: impl FnMut(Profile)) {
+    Profile::ALL.into_iter().for_each(each);
 }
 
 const ASK: &str = "-ASK 12182 127.0.0.1:9000\r\n";
@@ -200,7 +200,10 @@ fn a_write_in_a_script_on_a_readonly_connection_is_not_redirected() {
             Profile::Redis62 => assert!(reply.contains("READONLY You can't write"), "{reply}"),
             Profile::Valkey9 => assert!(reply.starts_with("-ERR Attempted to access a non local key"), "{reply}"),
             _ => {
-                assert!(reply.starts_with("-READONLY You can't write against a read only replica. script: "), "{reply}")
+                assert!(
+                    reply.starts_with("-READONLY You can't write against a read only replica. script: "),
+                    "{reply}"
+                );
             }
         }
         assert_eq!(ask(&mut model, one, "SET foo 1"), "-MOVED 12182 127.0.0.1:9003\r\n");

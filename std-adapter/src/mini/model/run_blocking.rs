@@ -140,9 +140,9 @@ fn move_item(model: &mut Model, id: ClientId, words: &Words, out: &mut Out, from
         _ => std::collections::VecDeque::new(),
     };
     if to == End::Left {
-        list.push_front(item.clone())
+        list.push_front(item.clone());
     } else {
-        list.push_back(item.clone())
+        list.push_back(item.clone());
     }
     model.alter(id, &words[2], Object::List(list));
     out.bulk(item);

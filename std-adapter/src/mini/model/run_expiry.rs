@@ -168,12 +168,16 @@ pub(super) fn getex(model: &mut Model, id: ClientId, words: &Words, out: &mut Ou
             None => return out.error(SYNTAX),
         }
     }
+    let at = time.map(|(clock, number)| clock.expiry(number, model.now, "getex")).transpose();
+    // The newest server looks at the time first, the others at the key.
+    if let (Err(error), Profile::Valkey9) = (&at, model.profile(id)) {
+        return out.error(error);
+    }
     let Some(entry) = model.entry(id, &words[1]).cloned() else { return out.null() };
     let Object::Text(text) = &entry.object else { return out.error(super::run_strings::WRONG_TYPE) };
-    let at = match time.map(|(clock, number)| clock.expiry(number, model.now, "getex")) {
-        Some(Err(error)) => return out.error(error),
-        Some(Ok(at)) => Some(at),
-        None => None,
+    let at = match at {
+        Ok(at) => at,
+        Err(error) => return out.error(error),
     };
     out.bulk(text);
     match at {

@@ -4,53 +4,91 @@ use super::client::Words;
 use super::glob;
 use super::reply::Out;
 use super::run_strings::{NOT_INTEGER, SYNTAX, number};
-use super::{ClientId, Model};
+use super::{ClientId, Model, Profile};
 
 const TYPES: [&[u8]; 7] = [b"string", b"list", b"hash", b"set", b"zset", b"stream", b"none"];
 
-/// `SCAN cursor [MATCH pattern] [COUNT n] [TYPE t]`
-pub(super) fn scan(model: &mut Model, id: ClientId, words: &Words, out: &mut Out) {
-    let Some(cursor) = cursor(&words[1]) else { return out.error("ERR invalid cursor") };
-    let (mut count, mut pattern, mut kind) = (10, None, None);
-    let mut rest = words[2..].iter();
+/// What a scan looks for, and how far it looks.
+pub(super) struct Filter<'w> {
+    pub(super) pattern: Option<&'w Vec<u8>>,
+    kind: Option<&'w Vec<u8>>,
+    count: usize,
+}
+
+/// `[MATCH pattern] [COUNT n] [TYPE t]`, and `[SLOT s]` where that is an option; the word behind SLOT apart.
+pub(super) fn options<'w>(
+    profile: Profile,
+    words: &'w Words,
+    slots: bool,
+) -> Result<(Filter<'w>, Option<&'w Vec<u8>>), Vec<u8>> {
+    let mut filter = Filter { pattern: None, kind: None, count: 10 };
+    let mut slot = None;
+    let mut rest = words.iter();
     while let Some(option) = rest.next() {
-        let Some(value) = rest.next() else { return out.error(SYNTAX) };
+        let Some(value) = rest.next() else { return Err(SYNTAX.into()) };
         match option.to_ascii_uppercase().as_slice() {
             b"COUNT" => match number(value) {
-                None => return out.error(NOT_INTEGER),
-                Some(n) if n < 1 => return out.error(SYNTAX),
-                Some(n) => count = usize::try_from(n).unwrap_or(usize::MAX),
+                None => return Err(NOT_INTEGER.into()),
+                Some(n) if n < 1 => return Err(SYNTAX.into()),
+                Some(n) => filter.count = usize::try_from(n).unwrap_or(usize::MAX),
             },
-            b"MATCH" => pattern = Some(value),
+            b"MATCH" => filter.pattern = Some(value),
             b"TYPE" => {
-                let known = TYPES.contains(&value.to_ascii_lowercase().as_slice());
-                if model.profile(id).is_valkey() && !known {
-                    return out.error([b"ERR unknown type name '".as_slice(), value, b"'"].concat());
+                if profile.is_valkey() && !TYPES.contains(&value.to_ascii_lowercase().as_slice()) {
+                    return Err([b"ERR unknown type name '".as_slice(), value, b"'"].concat());
                 }
-                kind = Some(value);
+                filter.kind = Some(value);
             }
-            _ => return out.error(SYNTAX),
+            b"SLOT" if slots => slot = Some(value),
+            _ => return Err(SYNTAX.into()),
         }
     }
-    let now = model.now;
-    let store = &model.nodes[model.node_of(id)].store;
-    let only = pattern.filter(|_| model.profile(id).slot_cursors()).and_then(|p| glob::only_slot(p));
-    let (mut found, mut looked_at, mut cursor) = (Vec::new(), 0, cursor);
+    Ok((filter, slot))
+}
+
+/// Collects keys from a cursor on until enough were looked at (`false`) or the end has come (`true`).
+pub(super) fn fill(
+    model: &Model,
+    node: usize,
+    cursor: &mut u64,
+    only: Option<u16>,
+    filter: &Filter<'_>,
+    found: &mut Vec<Vec<u8>>,
+    end: impl Fn(u64) -> bool,
+) -> bool {
+    let store = &model.nodes[node].store;
+    let mut looked_at = 0;
     // Buckets can be empty: a bounded number of them is looked at, as in real servers.
-    for _ in 0..count.saturating_mul(10) {
-        cursor = store.scan(cursor, only, &mut |key, entry| {
+    for _ in 0..filter.count.saturating_mul(10) {
+        *cursor = store.scan(*cursor, only, &mut |key, entry| {
             looked_at += 1;
-            let fits = entry.expires.is_none_or(|at| at > now)
-                && pattern.is_none_or(|pattern| glob::matches(pattern, key))
-                && kind.is_none_or(|kind| kind.eq_ignore_ascii_case(entry.object.type_name().as_bytes()));
+            let fits = entry.expires.is_none_or(|at| at > model.now)
+                && filter.pattern.is_none_or(|pattern| glob::matches(pattern, key))
+                && filter.kind.is_none_or(|kind| kind.eq_ignore_ascii_case(entry.object.type_name().as_bytes()));
             if fits {
                 found.push(key.to_vec());
             }
         });
-        if cursor == 0 || looked_at >= count {
-            break;
+        if end(*cursor) {
+            return true;
+        }
+        if looked_at >= filter.count {
+            return false;
         }
     }
+    false
+}
+
+/// `SCAN cursor [MATCH pattern] [COUNT n] [TYPE t]`
+pub(super) fn scan(model: &mut Model, id: ClientId, words: &Words, out: &mut Out) {
+    let Some(mut cursor) = cursor(&words[1]) else { return out.error("ERR invalid cursor") };
+    let filter = match options(model.profile(id), &words[2..], false) {
+        Ok((filter, _)) => filter,
+        Err(text) => return out.error(text),
+    };
+    let only = filter.pattern.filter(|_| model.profile(id).slot_cursors()).and_then(|p| glob::only_slot(p));
+    let mut found = Vec::new();
+    fill(model, model.node_of(id), &mut cursor, only, &filter, &mut found, |cursor| cursor == 0);
     out.array(2);
     out.bulk(cursor.to_string());
     out.array(found.len());
@@ -60,7 +98,7 @@ pub(super) fn scan(model: &mut Model, id: ClientId, words: &Words, out: &mut Out
 }
 
 /// An unsigned number of up to 64 bits, as `strtoul` reads it without signs and spaces.
-fn cursor(text: &[u8]) -> Option<u64> {
+pub(super) fn cursor(text: &[u8]) -> Option<u64> {
     if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
         return None;
     }

@@ -3,7 +3,8 @@
 /// Smallest size; also that of a new table.
 const SMALLEST: usize = 4;
 
-type Buckets<V> = Vec<Vec<(Vec<u8>, V)>>;
+type Bucket<V> = Vec<(Vec<u8>, V)>;
+type Buckets<V> = Vec<Bucket<V>>;
 
 /// Chained buckets. While it grows or shrinks there are two arrays, and every change moves a bucket on.
 #[derive(Debug)]
@@ -41,7 +42,7 @@ impl<V> Table<V> {
     }
 
     /// The buckets in which the key can be: one, or two while the table is resized.
-    fn places(&mut self, key: &[u8]) -> [Option<&mut Vec<(Vec<u8>, V)>>; 2] {
+    fn places(&mut self, key: &[u8]) -> [Option<&mut Bucket<V>>; 2] {
         let hash = self.hash(key);
         let old = hash & (self.buckets.len() - 1);
         let new = self.next.as_mut().map(|(next, _)| {

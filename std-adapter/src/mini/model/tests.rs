@@ -172,3 +172,36 @@ fn equal_calls_give_equal_bytes() {
     };
     assert_eq!(run(), run());
 }
+
+#[test]
+fn a_cluster_scan_finds_every_key_by_following_its_cursor_and_starts_a_slot_anew_at_another_node() {
+    let mut model = model(Profile::Valkey9, 3, 0);
+    let clients = [0, 1, 2].map(|node| model.connect(node));
+    for n in 0..500 {
+        let key = format!("key{n}");
+        let owner = model.owner(super::store::slot_of(key.as_bytes())).unwrap();
+        ask(&mut model, clients[owner], &format!("SET {key} {n}"));
+    }
+    let (mut cursor, mut keys, mut steps, mut inside) = ("0".to_owned(), BTreeSet::new(), 0, 0);
+    loop {
+        let owner = model.owner(super::store::slot_of(cursor.as_bytes())).unwrap();
+        let reply = ask(&mut model, clients[owner], &format!("CLUSTERSCAN {cursor} COUNT 7"));
+        let mut lines = reply.split("\r\n");
+        cursor = lines.nth(2).unwrap().to_owned();
+        keys.extend(lines.skip(1).filter(|line| !line.starts_with('$') && !line.is_empty()).map(str::to_owned));
+        steps += 1;
+        inside += usize::from(!cursor.starts_with("0"));
+        if cursor == "0" {
+            break;
+        }
+        // A move in the middle: the new owner does not know the fingerprint.
+        let slot = super::store::slot_of(cursor.as_bytes());
+        if steps == 40 {
+            let to = (model.owner(slot).unwrap() + 1) % 3;
+            model.move_atomically(slot, to).unwrap();
+            model.settle();
+        }
+    }
+    assert_eq!(keys.len(), 500);
+    assert!(inside > 30, "{inside} cursors inside of a range");
+}
