@@ -1,5 +1,6 @@
 //! What the fuzz targets share.
 
+pub mod connection;
 pub mod topology;
 
 /// How an input is to be cut and what limits apply, from its first two bytes.

@@ -195,3 +195,60 @@ fn parts_of_the_line() {
     assert_eq!(ServerError::parse(b"REDIRECT h:1").redirect(), None);
     assert!(matches!(ServerError::parse(b"REDIRECT h:1").target(), Some(RedirectTarget::Addr(_))));
 }
+
+#[test]
+fn every_code_has_its_kind() {
+    for (code, kind) in [
+        ("BUSY", "busy"),
+        ("NOREPLICAS", "no_replicas"),
+        ("MISCONF", "misconf"),
+        ("NOSCRIPT", "no_script"),
+        ("NOAUTH", "no_auth"),
+        ("WRONGPASS", "wrong_pass"),
+        ("NOPERM", "no_perm"),
+        ("NOPROTO", "no_proto"),
+        ("DENIED", "denied"),
+        ("-DENIED", "denied"),
+        ("NOGROUP", "no_group"),
+        ("BUSYGROUP", "busy_group"),
+        ("BUSYKEY", "busy_key"),
+        ("NOSUB", "no_sub"),
+        ("IOERR", "io_error"),
+    ] {
+        for line in [format!("{code} and words behind it"), code.to_string()] {
+            assert_eq!(ServerError::parse(line.as_bytes()).kind().name(), kind, "{line}");
+        }
+    }
+}
+
+#[test]
+fn malformed_redirects_say_why() {
+    for (line, name, words) in [
+        ("MOVED", "bad_slot", "slot is not a number"),
+        ("MOVED 16384 h:1", "bad_slot", "slot is not a number"),
+        ("ASK 1", "no_endpoint", "names no endpoint"),
+        ("ASK 1 h:1 more", "trailing_words", "words follow"),
+        ("MOVED 1 h", "bad_port", "is not host:port"),
+        ("MOVED 1 h:0", "bad_port", "is not host:port"),
+        ("MOVED 1 a:b:80", "bad_host", "is not host:port"),
+        ("REDIRECT user@h:1", "bad_host", "is not host:port"),
+        ("REDIRECT", "no_endpoint", "names no endpoint"),
+    ] {
+        let error = ServerError::parse(line.as_bytes());
+        let why = error.redirect_error().expect(line);
+        assert_eq!(why.name(), name, "{line}");
+        assert!(why.to_string().contains(words), "{line}: {why}");
+        assert_eq!(error.redirect(), None, "{line}");
+        assert_eq!(error.class().retry, RetryWhere::Never, "{line}");
+    }
+    for good in ["MOVED 1 h:1", "ASK 1 :1", "REDIRECT h:1", "READONLY x"] {
+        assert_eq!(ServerError::parse(good.as_bytes()).redirect_error(), None, "{good}");
+    }
+}
+
+#[test]
+fn zones_of_addresses_are_no_part_of_the_address() {
+    let error = ServerError::parse(b"MOVED 1 fe80::1%eth0:6379");
+    assert!(matches!(error.target(), Some(RedirectTarget::Addr(addr)) if addr.host() == "fe80::1%eth0"));
+    assert_eq!(ServerError::parse(b"MOVED 1 fe80:1%eth0:6379").target(), None);
+}

@@ -159,3 +159,40 @@ proptest! {
         prop_assert_eq!(SlotSet::from_words(*a.as_words()), a);
     }
 }
+
+#[test]
+fn the_small_methods_of_a_set() {
+    let slot = |n| Slot::new(n).unwrap();
+    let range = |first, last| SlotRange::new(slot(first), slot(last)).unwrap();
+    let mut set: SlotSet = range(60, 130).iter().collect();
+    assert_eq!(set.len(), 71);
+    set.extend([slot(200), slot(16383)]);
+    assert_eq!(std::format!("{set:?}"), "{60-130, 200, 16383}");
+    assert!(set.contains_range(range(60, 130)) && set.contains_range(range(64, 127)));
+    assert!(!set.contains_range(range(59, 130)) && !set.contains_range(range(60, 131)));
+    assert!(set.contains_range(SlotRange::one(slot(200))) && !set.contains_range(SlotRange::one(slot(131))));
+    assert_eq!(set.next_absent(slot(60)), Some(slot(131)));
+
+    assert!(SlotSet::FULL.is_full() && !SlotSet::EMPTY.is_full() && !set.is_full());
+    let mut nearly = SlotSet::FULL;
+    nearly.remove(slot(9000));
+    assert!(!nearly.is_full());
+    set.clear();
+    assert!(set.is_empty() && set == SlotSet::EMPTY);
+    assert_eq!(u16::from(slot(7777)), 7777);
+}
+
+#[test]
+fn tags_end_at_the_first_brace_of_many_alike() {
+    // The same place in each eight bytes, where two marks could cancel each other.
+    for at in 0..8 {
+        for words in 1..12 {
+            let mut word = [b'x'; 8];
+            word[at] = b'}';
+            let key = [b"{".as_slice(), &word.repeat(words)].concat();
+            assert_eq!(hash_tag(&key), naive_tag(&key), "{at} {words}");
+            let open = [word.map(|byte| if byte == b'}' { b'{' } else { byte }).repeat(words), b"a}".to_vec()].concat();
+            assert_eq!(hash_tag(&open), naive_tag(&open), "{at} {words}");
+        }
+    }
+}

@@ -1,0 +1,337 @@
+#!/usr/bin/env bash
+# Breaks the core on purpose and looks whether a test notices.
+#
+# usage: tests/mutants.sh [--min PERCENT] [--shard K/N] ROOM...
+#        tests/mutants.sh --hand [--seeds N] [--runs N] [NAME...]
+#        tests/mutants.sh --check
+#
+#   ROOM...        cargo mutants over rooms of the core: slot server_error resp command topology pipeline scan pubsub
+#                  connection. Each is copied to target/mutants/ROOM with the rooms below it and nothing else, so that a
+#                  mutant costs a second or two. What the room's own tests miss is tried again with the tests of the
+#                  package slotwise-tests that judge the room. Exits non-zero where a room stays under PERCENT (90).
+#   --shard K/N    every Nth mutant only, beginning with number K (0 to N-1)
+#   --hand         the hand-written mutants in tests/mutants/*.patch, each applied to a copy of the repository
+#   --check        only looks whether every patch still applies and every line of equivalent.txt still stands in the code
+#
+#   --seeds N      seeds of the simulator that a hand-written mutant has to be caught in (300), else the unit tests judge
+#   --runs N       so many runs of that from different seeds (3); the median is printed
+#
+# tests/mutants/equivalent.txt names the mutants that change nothing a test could see, and why. Needs cargo-mutants 27
+# (cargo install cargo-mutants --locked). PROPTEST_CASES (default 32) bounds the property tests.
+set -euo pipefail
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+here=$top/tests/mutants
+out=$top/target/mutants
+equivalent=$here/equivalent.txt
+export PROPTEST_CASES=${PROPTEST_CASES:-32} CARGO_TERM_COLOR=never
+
+fail() {
+    printf 'mutants: %s\n' "$*" >&2
+    exit 1
+}
+
+usage() {
+    sed -n '2,21s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+    exit 2
+}
+
+# ---- a room and what it stands on ----
+
+# The rooms a room imports from, itself last.
+rooms_of() {
+    case $1 in
+    slot | resp) echo "$1" ;;
+    server_error) echo slot server_error ;;
+    command) echo resp slot command ;;
+    topology) echo resp slot server_error topology ;;
+    pipeline) echo resp slot command server_error pipeline ;;
+    scan | pubsub) echo resp slot server_error topology "$1" ;;
+    connection) echo resp connection ;;
+    *) fail "there is no room $1" ;;
+    esac
+}
+
+# Tests outside of the core that judge a room without the rooms above it.
+judges_of() {
+    case $1 in
+    slot) echo key_slots ;;
+    command) echo command_keys ;;
+    topology) echo topology_fixtures ;;
+    esac
+}
+
+# The part of the core with only these rooms, as a package of its own.
+copy_room() {
+    local room=$1 copy=$2 from=${3:-$top} rooms part judge base="fmt addr ids limits rand time"
+    rooms=$(rooms_of "$room")
+    mkdir -p "$copy/src" "$copy/tests"
+    rm -rf "$copy/src" "$copy/tests" "$copy/judges"
+    mkdir -p "$copy/src" "$copy/tests" "$copy/judges/src"
+    sed -n '/^#!\[no_std\]/,/^extern crate std/p' "$from/core/src/lib.rs" >"$copy/src/lib.rs"
+    for part in $base $rooms; do
+        cp -r "$from/core/src/$part"* "$copy/src/"
+        if [ "$part" = fmt ]; then printf 'mod fmt;\n'; else printf 'pub mod %s;\n' "$part"; fi >>"$copy/src/lib.rs"
+        # Tests of the rooms below would only be compiled again for each mutant.
+        [ "$part" = "$room" ] || find "$copy/src/$part"* -name '*.rs' -exec perl -0pi -e 's/#\[cfg\(test\)\]\nmod \w+;\n//g' {} +
+    done
+    {
+        sed -n '/^\[features\]/,/^\[dev-dependencies\]/p' "$from/core/Cargo.toml" | sed -e 's/^default = .*/default = ["all"]/' -e '/^\[features\]/a all = ["scan", "pubsub", "nodes-reply", "shards-reply", "request-parser", "float", "streamed"]'
+        sed -n 's/^proptest = /proptest = /p' "$from/Cargo.toml"
+        printf 'serde_json = "1"\nslotwise-tests = { path = "judges" }\n'
+        printf '[profile.dev]\ndebug = 0\nopt-level = 0\n'
+        printf '[package]\nname = "slotwise"\nversion = "0.1.0"\nedition = "2024"\n[workspace]\nmembers = ["judges"]\n'
+        sed -n '/^\[workspace\.dependencies\]/,/^\[workspace\.lints/{/^\[workspace\.lints/!p}' "$from/Cargo.toml"
+    } >"$copy/Cargo.toml"
+    cp "$from/Cargo.lock" "$copy/"
+    printf '[package]\nname = "slotwise-tests"\nversion = "0.0.0"\nedition = "2024"\n' >"$copy/judges/Cargo.toml"
+    cp -r "$from/tests/src/real" "$copy/judges/src/"
+    printf 'pub mod real;\n' >"$copy/judges/src/lib.rs"
+    ln -sfn "$from/tests/facts" "$copy/facts"
+    ln -sfn "$top/tests/fixtures" "$copy/fixtures"
+    for judge in $(judges_of "$room"); do
+        cp -r "$from/tests/tests/$judge"* "$copy/tests/"
+    done
+}
+
+# ---- cargo mutants over one room ----
+
+# Reads mutants as cargo mutants names them; writes `FILE | what was done | the line of code`, which stands when lines move.
+describe() {
+    local copy=$1 name file rest line
+    while IFS= read -r name; do
+        file=${name%%:*}
+        rest=${name#*:}
+        line=${rest%%:*}
+        rest=${rest#*:}
+        printf '%s | %s | %s\n' "$file" "${rest#*: }" "$(sed -n "${line}s/^ *//p" "$copy/$file")"
+    done
+}
+
+lines_in() { if [ -f "$1" ]; then grep -c . "$1" || true; else echo 0; fi; }
+
+run_room() {
+    local room=$1 copy=$out/$1 judge began=$SECONDS result=0 shown
+    copy_room "$room" "$copy"
+    rm -rf "$copy/mutants.out" "$copy/mutants.out.old"
+    local options=(--dir "$copy" --config "$here/mutants.toml" --in-place --output "$copy" --no-shuffle --build-timeout 40
+        --file "src/$room/**" "${shard[@]}")
+    # 2 and 3 say that mutants were missed or timed out, which is counted below.
+    cargo mutants "${options[@]}" --cargo-arg=--lib -- "$room::" >"$copy/run.log" 2>&1 || result=$?
+    case $result in 0 | 2 | 3) ;; *) tail -30 "$copy/run.log" >&2 && fail "cargo mutants could not run in $room" ;; esac
+    local results=$copy/mutants.out
+    local total caught timeout unviable missed explained
+    total=$(wc -l < <(cat "$results"/{caught,missed,timeout,unviable}.txt))
+    caught=$(lines_in "$results/caught.txt")
+    timeout=$(lines_in "$results/timeout.txt")
+    unviable=$(lines_in "$results/unviable.txt")
+    cp "$results/missed.txt" "$copy/missed.txt"
+    # The other tests judge only what is left. (Mutants that timed out are tried again too; once is enough for them.)
+    for judge in $(judges_of "$room"); do
+        [ -s "$copy/missed.txt" ] || continue
+        result=0
+        cargo mutants "${options[@]}" --iterate --cargo-arg=--test="$judge" >"$copy/run-$judge.log" 2>&1 || result=$?
+        case $result in 0 | 2 | 3) ;; *) tail -30 "$copy/run-$judge.log" >&2 && fail "cargo mutants could not run $judge" ;; esac
+        caught=$((caught + $(lines_in "$copy/missed.txt")))
+        grep -xFf "$copy/missed.txt" "$results/missed.txt" >"$copy/still.txt" || true
+        mv "$copy/still.txt" "$copy/missed.txt"
+        caught=$((caught - $(lines_in "$copy/missed.txt")))
+    done
+    describe "$copy" <"$copy/missed.txt" >"$copy/survivors.txt"
+    missed=$(lines_in "$copy/missed.txt")
+    explained=0
+    : >"$copy/unexplained.txt"
+    while IFS= read -r shown; do
+        if [ -f "$equivalent" ] && grep -qxF -- "$shown" "$equivalent"; then
+            explained=$((explained + 1))
+        else
+            printf '%s\n' "$shown" >>"$copy/unexplained.txt"
+        fi
+    done <"$copy/survivors.txt"
+    local viable=$((total - unviable)) killed=$((caught + timeout))
+    [ "$viable" -gt 0 ] || fail "no mutant of $room was tried"
+    local percent=$((100 * killed / viable)) settled=$((100 * (killed + explained) / viable))
+    printf '%-13s %5d %6d %7d %9d %6d %11d %7d%% %14d%% %7d s\n' "$room" "$total" "$caught" "$timeout" "$unviable" \
+        "$missed" "$explained" "$percent" "$settled" $((SECONDS - began))
+    sed 's/^/    missed: /' "$copy/unexplained.txt"
+    [ "$settled" -ge "$min" ] || failed=1
+}
+
+run_rooms() {
+    local room
+    cargo mutants --version >/dev/null 2>&1 || fail "there is no cargo-mutants: cargo install cargo-mutants --locked"
+    [ ${#shard[@]} -eq 0 ] || printf 'a sample: shard %s\n' "${shard[1]}"
+    printf '%-13s %5s %6s %7s %9s %6s %11s %8s %15s\n' room all caught timeout unviable missed 'of those eq.' killed 'with explained'
+    failed=0
+    for room in "$@"; do
+        run_room "$room"
+    done
+    [ "$failed" -eq 0 ] || fail "a room is under $min %"
+}
+
+# ---- hand-written mutants ----
+
+# A copy of what the simulator is built from, with a target folder that stays.
+copy_tree() {
+    local tree=$1 file
+    rm -rf "$tree"
+    mkdir -p "$tree"
+    # With times kept, so that what did not change is not built again.
+    (cd "$top" && git ls-files Cargo.toml Cargo.lock README.md core std-adapter embedded-adapter tests ':!tests/fixtures' |
+        tar cf - -T -) | tar xf - -C "$tree"
+}
+
+# git apply outside of any repository: inside of one it passes over paths that are not the repository's.
+apply() { (cd "$1" && GIT_CEILING_DIRECTORIES=$(dirname "$1") git apply "${@:2}"); }
+
+# The build that runs mutants: quick to make, and not much slower to run.
+build_sim() {
+    (cd "$1" && CARGO_TARGET_DIR=$out/hand/target CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+        CARGO_PROFILE_RELEASE_DEBUG=0 CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_INCREMENTAL=true \
+        cargo build --quiet --release -p slotwise-tests --bin sim) >"$out/hand/build.log" 2>&1
+}
+
+# Runs seeds from $1 on, at most $2, until one fails; prints how many that took and what broke, or nothing.
+seeds_until() {
+    local from=$1 most=$2 chunk=5 done=0 status text seed
+    while [ "$done" -lt "$most" ]; do
+        status=0
+        text=$(cd "$out/hand" && timeout 60 target/release/sim --from $((from + done)) --seeds "$chunk" --json 2>&1 >/dev/null) || status=$?
+        if [ "$status" -eq 124 ]; then
+            printf '%s hang\n' $((done + chunk))
+            return 0
+        elif [ "$status" -ne 0 ]; then
+            seed=$(sed -n 's/^seed \([0-9]*\): invariant .*/\1/p' <<<"$text" | head -1)
+            printf '%s %s\n' $((${seed:-$((from + done + chunk - 1))} - from + 1)) \
+                "$(sed -n 's/^seed [0-9]*: invariant \(I[0-9]*\) .*/\1/p' <<<"$text" | head -1)"
+            return 0
+        fi
+        done=$((done + chunk))
+        [ "$chunk" -ge 100 ] || chunk=$((chunk * 2))
+        [ $((most - done)) -ge "$chunk" ] || chunk=$((most - done))
+    done
+    return 1
+}
+
+# The room's own tests, over a copy with that room alone; for the engine, all of the core's.
+unit_tests_catch() {
+    local tree=$1 patch=$2 room
+    room=$(sed -n 's|^+++ b/core/src/\([a-z_]*\).*|\1|p' "$patch" | head -1)
+    case $room in
+    addr) room=server_error ;;
+    esac
+    if [ "$room" = cluster ]; then
+        ! (cd "$tree" && CARGO_TARGET_DIR=$out/hand/target CARGO_PROFILE_DEV_DEBUG=0 \
+            timeout 900 cargo test --quiet -p slotwise --lib cluster::) >"$out/hand/unit.log" 2>&1
+    else
+        copy_room "$room" "$out/hand/room-$room" "$tree"
+        ! (cd "$out/hand/room-$room" && timeout 900 cargo test --quiet --lib "$room::") >"$out/hand/unit.log" 2>&1
+    fi
+}
+
+run_hand() {
+    local name patch area tree=$out/hand/tree run found counts broke caught=0 total=0 started
+    mkdir -p "$out/hand"
+    copy_tree "$tree"
+    build_sim "$tree" || { tail -20 "$out/hand/build.log" >&2 && fail "the simulator does not build"; }
+    for run in $(seq 0 $((runs - 1))); do
+        if found=$(seeds_until $((1 + run * 100000)) 30); then
+            fail "the simulator fails without a mutant: from seed $((1 + run * 100000)): $found"
+        fi
+    done
+    printf '%-12s %-34s %-12s %8s   %s\n' area mutant 'caught by' 'seeds' 'each run'
+    for name in "$@"; do
+        patch=$here/$name.patch
+        [ -f "$patch" ] || fail "there is no mutant $name"
+        total=$((total + 1))
+        area=${name%%-*}
+        name=${name#*-}
+        apply "$tree" "$patch" || fail "$(basename "$patch") does not apply"
+        started=$SECONDS
+        counts=()
+        broke=
+        if build_sim "$tree"; then
+            for run in $(seq 0 $((runs - 1))); do
+                if found=$(seeds_until $((1 + run * 100000)) "$seeds"); then
+                    counts+=("${found%% *}")
+                    broke=${broke:-simulator ${found#* }}
+                else
+                    counts+=(-)
+                    # What one run does not find in so many seeds, is left to the other judges.
+                    [ ${#counts[@]} -gt 1 ] || break
+                fi
+            done
+            if [ -z "$broke" ] && unit_tests_catch "$tree" "$patch"; then
+                broke="unit tests"
+            fi
+        else
+            tail -20 "$out/hand/build.log" >&2
+            apply "$tree" -R "$patch"
+            fail "$area-$name does not build"
+        fi
+        [ -z "$broke" ] || caught=$((caught + 1))
+        printf '%-12s %-34s %-12s %8s   %s (%s s)\n' "$area" "$name" "${broke:-NOTHING}" \
+            "$(printf '%s\n' "${counts[@]}" | sed 's/^-$/999999999/' | sort -n | sed -n "$(((${#counts[@]} + 1) / 2))p" | sed 's/^999999999$/-/')" \
+            "${counts[*]}" $((SECONDS - started))
+        apply "$tree" -R "$patch"
+    done
+    printf '%d mutants, %d caught\n' "$total" "$caught"
+    [ "$caught" -eq "$total" ] || fail "$((total - caught)) mutants are caught by nothing"
+}
+
+# ---- whether all of it still fits the code ----
+
+check() {
+    local patch line stale=0 file code
+    for patch in "$here"/*.patch; do
+        if ! (cd "$top" && git apply --check "$patch") 2>/dev/null; then
+            printf 'stale: %s does not apply\n' "$(basename "$patch")" >&2
+            stale=1
+        fi
+    done
+    while IFS= read -r line; do
+        case $line in '' | '#'*) continue ;; esac
+        file=core/${line%% | *}
+        code=${line##* | }
+        if ! grep -qF -- "$code" "$top/$file"; then
+            printf 'stale: not in %s: %s\n' "$file" "$code" >&2
+            stale=1
+        fi
+    done <"$equivalent"
+    [ "$stale" -eq 0 ] || fail "make the patch anew, or drop the line"
+    printf 'mutants: %d patches apply\n' "$(ls "$here"/*.patch | wc -l)"
+}
+
+# ---- the command line ----
+
+min=90
+seeds=300
+runs=3
+shard=()
+mode=rooms
+names=()
+while [ $# -gt 0 ]; do
+    case $1 in
+    --min) min=$2 && shift ;;
+    --seeds) seeds=$2 && shift ;;
+    --runs) runs=$2 && shift ;;
+    --shard) shard=(--shard "$2" --sharding round-robin) && shift ;;
+    --hand) mode=hand ;;
+    --check) mode=check ;;
+    -*) usage ;;
+    *) names+=("$1") ;;
+    esac
+    shift
+done
+case $mode in
+check) check ;;
+hand)
+    if [ ${#names[@]} -eq 0 ]; then
+        mapfile -t names < <(cd "$here" && ls -- *.patch | sed 's/\.patch$//')
+    fi
+    run_hand "${names[@]}"
+    ;;
+rooms)
+    [ ${#names[@]} -gt 0 ] || usage
+    run_rooms "${names[@]}"
+    ;;
+esac
