@@ -72,7 +72,7 @@ copy_room() {
         cp -r "$from/core/src/$part"* "$copy/src/"
         if [ "$part" = fmt ]; then printf 'mod fmt;\n'; else printf 'pub mod %s;\n' "$part"; fi >>"$copy/src/lib.rs"
         # Tests of the rooms below would only be compiled again for each mutant.
-        [ "$part" = "$room" ] || find "$copy/src/$part"* -name '*.rs' -exec perl -0pi -e 's/#\[cfg\(test\)\]\nmod \w+;\n//g' {} +
+        [ "$part" = "$room" ] || find "$copy/src/$part"* -name '*.rs' -exec perl -0pi -e 's/#\[cfg\(test\)\]\n(#\[[^\n]*\n)*mod \w+;\n//g' {} +
     done
     {
         sed -n '/^\[features\]/,/^\[dev-dependencies\]/p' "$from/core/Cargo.toml" | sed -e 's/^default = .*/default = ["all"]/' -e '/^\[features\]/a all = ["scan", "pubsub", "nodes-reply", "shards-reply", "request-parser", "float", "streamed"]'
@@ -181,7 +181,7 @@ copy_tree() {
 }
 
 # git apply outside of any repository: inside of one it passes over paths that are not the repository's.
-apply() { (cd "$1" && GIT_CEILING_DIRECTORIES=$(dirname "$1") git apply "${@:2}"); }
+apply() { (cd "$1" && GIT_CEILING_DIRECTORIES=$(dirname "$1") git apply -C1 "${@:2}"); }
 
 # The build that runs mutants: quick to make, and not much slower to run.
 build_sim() {
@@ -234,8 +234,8 @@ run_hand() {
     copy_tree "$tree"
     build_sim "$tree" || { tail -20 "$out/hand/build.log" >&2 && fail "the simulator does not build"; }
     for run in $(seq 0 $((runs - 1))); do
-        if found=$(seeds_until $((1 + run * 100000)) 30); then
-            fail "the simulator fails without a mutant: from seed $((1 + run * 100000)): $found"
+        if found=$(seeds_until $((1 + run * 100000)) "$seeds"); then
+            fail "the simulator fails without a mutant, from seed $((1 + run * 100000)) on after $found"
         fi
     done
     printf '%-12s %-34s %-12s %8s   %s\n' area mutant 'caught by' 'seeds' 'each run'
@@ -283,7 +283,7 @@ run_hand() {
 check() {
     local patch line stale=0 file code
     for patch in "$here"/*.patch; do
-        if ! (cd "$top" && git apply --check "$patch") 2>/dev/null; then
+        if ! (cd "$top" && git apply -C1 --check "$patch") 2>/dev/null; then
             printf 'stale: %s does not apply\n' "$(basename "$patch")" >&2
             stale=1
         fi
