@@ -19,7 +19,8 @@ use crate::work::Work;
 pub trait AsyncStreamSet {
     /// One connection. Its `read` and `write` must be side-effect-free on cancel, as `embedded-io-async` puts it: a future
     /// that was pending and is dropped has moved no byte. The TCP sockets of the usual stacks are. A stream that is not
-    /// (one with DMA straight into the buffer) needs a buffer of its own in between.
+    /// (one with DMA straight into the buffer) needs a buffer of its own in between. Nobody calls `flush`: what `write`
+    /// took must go out by itself.
     type Stream: Read + Write;
 
     /// See [`Transport::dial`]; while the dial is pending, the waker in `cx` must be woken when it goes on. A look-up or a

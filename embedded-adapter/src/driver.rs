@@ -106,7 +106,8 @@ impl<'m, S: Storage> Driver<'m, S> {
     }
 
     /// Does at most `budget` steps, each bounded by the size of the buffers and tables: one command taken in, one event,
-    /// one read, one reply handed out, one piece of output, one write. Returns earlier when nothing is left to do.
+    /// one read, one reply handed out, one piece of output, one write. Looking in vain is no step; between two steps
+    /// every connection is looked at once at most. Returns earlier when nothing is left to do.
     ///
     /// Reads are done before writes, no call waits, and a round visits every connection, so that none is starved by
     /// another, however small the budget.

@@ -132,15 +132,17 @@ impl<const N: usize> SmoltcpSet<N> {
         self
     }
 
-    /// Sends a keep-alive segment after so long without traffic, and ends a connection on which the peer did not
-    /// acknowledge anything for `timeout`. Off by default: the engine itself probes a connection on which replies are
+    /// Sends a keep-alive segment after `interval` without one from the peer, and ends the connection when `patience` more
+    /// goes by without one: the peer is gone. Off by default: the engine itself probes a connection on which replies are
     /// due. Use it where connections are idle for long, behind a router that forgets them.
     ///
-    /// A peer that keeps its window shut still acknowledges, so `timeout` does not end its connection.
+    /// A peer that keeps its window shut still acknowledges, so this does not end its connection.
     #[must_use]
-    pub const fn with_keep_alive(mut self, interval: SmolDuration, timeout: SmolDuration) -> Self {
+    pub const fn with_keep_alive(mut self, interval: SmolDuration, patience: SmolDuration) -> Self {
         self.keep_alive = Some(interval);
-        self.timeout = Some(timeout);
+        // smoltcp counts it from the peer's last segment.
+        let micros = interval.total_micros().saturating_add(patience.total_micros());
+        self.timeout = Some(SmolDuration::from_micros(micros));
         self
     }
 

@@ -8,7 +8,8 @@ use crate::transport::{Dial, Moved, Transport};
 /// A set of `embedded-io` streams: how to get one, and where it is.
 pub trait StreamSet {
     /// One connection. `read_ready` and `write_ready` must be truthful, since a read or a write of a stream that is not
-    /// ready may block; `read_ready` is also true at the end of the stream.
+    /// ready may block; `read_ready` is also true at the end of the stream. Nobody calls `flush`: what `write` took must
+    /// go out by itself, so a layer that buffers has to hand on what it has at each `write` or by a timer of its own.
     type Stream: Read + ReadReady + Write + WriteReady;
 
     /// See [`Transport::dial`].

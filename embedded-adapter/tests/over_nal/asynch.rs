@@ -109,7 +109,7 @@ impl Dns for Stack {
     }
 
     async fn get_host_by_address(&self, _: IpAddr, _: &mut [u8]) -> Result<usize, ()> {
-        unimplemented!()
+        panic!("nobody asks for names of addresses")
     }
 }
 
@@ -270,7 +270,12 @@ fn a_node_that_never_answers_a_dial_holds_up_no_other() {
             assert_eq!(failure.outcome, Outcome::NotSent);
         }
         assert!(stack.counts.dropped.get() >= 3, "{}", stack.counts.dropped.get());
-        assert_eq!(driver.cluster().commands_live(), 0);
+        // What may be left is a question of the engine's own, which is answered.
+        let mut run = pin!(
+            connections.run(driver, &mut alarm, &mut app, 20, |driver, _| { driver.cluster().commands_live() == 0 })
+        );
+        let polls = (0..2_000).take_while(|_| run.as_mut().poll(&mut Context::from_waker(waker)).is_pending());
+        assert!(polls.count() < 2_000, "something is left over");
     });
 }
 

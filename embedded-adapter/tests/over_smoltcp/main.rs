@@ -279,6 +279,34 @@ fn the_peer_hears_of_every_end() {
     });
 }
 
+#[test]
+fn a_keep_alive_finds_out_that_an_idle_peer_is_gone() {
+    for keep_alive in [true, false] {
+        with_driver("10.0.0.1", |driver| {
+            let (mut board, mut app) = (Board::new(Rules::FAIR, "10.0.0.1"), App::default());
+            if keep_alive {
+                let (interval, patience) =
+                    (smoltcp::time::Duration::from_secs(2), smoltcp::time::Duration::from_secs(2));
+                board.set = SmoltcpSet::new(board.handles, 5).with_keep_alive(interval, patience);
+            }
+            for n in 0..6 {
+                app.push(&["GET", &format!("key:{n}")]);
+            }
+            board.finish(driver, &mut app);
+            // Idle for minutes with a peer that is there.
+            let end = board.clock.0 + 300_000_000;
+            board.until(driver, &mut app, 400, |driver, _| driver.now().as_micros() > end);
+            assert_eq!(app.closed, []);
+            board.cable.borrow_mut().rules.lost = 1_000;
+            board.until(driver, &mut app, 400, |_, app| app.closed.len() >= 3);
+            // Without it, it is the engine that notices, at the next question it has by itself.
+            let reason = if keep_alive { CloseReason::Disconnected } else { CloseReason::Silent };
+            assert_eq!(app.closed, [reason; 3]);
+            assert!(!keep_alive || driver.now().as_micros() - end < 5_000_000);
+        });
+    }
+}
+
 /// A node stops reading for a minute, in the middle of a command that is longer than all windows on the way.
 #[test]
 fn a_window_that_is_shut_for_a_minute_loses_nothing() {
