@@ -244,10 +244,11 @@ impl core::error::Error for SubmitError {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum CancelStage {
-    /// No byte of it was handed to the adapter: it will not run. A `Failed` event with `NotSent` follows.
+    /// No byte of it is with a server: it will not run. A `Failed` event with `NotSent` follows, or with `Rejected` if a
+    /// server refused it before (it was waiting at a redirect, or to try again).
     NotSent,
-    /// It is being written or was written: its reply will be eaten. A `Failed` event with `MaybeExecuted` follows;
-    /// keep its bytes until then.
+    /// It is being written or was written: its reply will be eaten. A `Failed` event with `MaybeExecuted` follows, or with
+    /// `ReplyLost` if a part of its reply was handed out; keep its bytes until then.
     InFlight,
     /// The id is not (or no longer) that of a running command.
     Unknown,
