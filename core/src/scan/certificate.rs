@@ -1,7 +1,7 @@
 //! What a scan vouches for.
 
 use super::options::Coverage;
-use crate::slot::{Slot, SlotRange, SlotSet};
+use crate::slot::{Slot, SlotRange, SlotSet, masks};
 use core::fmt;
 
 /// Why a slot has no proof, as its last attempt found.
@@ -29,6 +29,16 @@ impl Why {
             Self::Moving => "moving",
             Self::Unreachable => "unreachable",
             Self::Uncovered => "uncovered",
+        }
+    }
+
+    /// Its bits in the two planes of [`Reasons`].
+    const fn bits(self) -> (bool, bool) {
+        match self {
+            Self::NotReached => (false, false),
+            Self::Moving => (true, false),
+            Self::Unreachable => (false, true),
+            Self::Uncovered => (true, true),
         }
     }
 }
@@ -100,15 +110,50 @@ impl Reasons {
         }
     }
 
-    pub(crate) fn set(&mut self, slot: Slot, why: Why) {
+    /// Gives the slots of `slots` that lie in the range a reason.
+    pub(crate) fn set_in(&mut self, slots: &SlotSet, range: SlotRange, why: Why) {
         let [low, high] = &mut self.0;
-        low.remove(slot);
-        high.remove(slot);
-        if matches!(why, Why::Moving | Why::Uncovered) {
-            low.insert(slot);
+        let (in_low, in_high) = why.bits();
+        put(low, slots, range, in_low);
+        put(high, slots, range, in_high);
+    }
+
+    /// Gives the slots of the range that are neither proven nor have a reason this one.
+    pub(crate) fn fill(&mut self, proven: &SlotSet, range: SlotRange, why: Why) {
+        let [low, high] = &mut self.0;
+        let (in_low, in_high) = why.bits();
+        for (index, mask) in masks(range) {
+            let bits = mask & !(proven.word(index) | low.word(index) | high.word(index));
+            low.join_word(index, if in_low { bits } else { 0 });
+            high.join_word(index, if in_high { bits } else { 0 });
         }
-        if matches!(why, Why::Unreachable | Why::Uncovered) {
-            high.insert(slot);
+    }
+
+    /// Adds the slots of the range that are neither proven nor have a reason to `slots`.
+    pub(crate) fn collect_waiting(&self, proven: &SlotSet, range: SlotRange, slots: &mut SlotSet) {
+        let [low, high] = &self.0;
+        for (index, mask) in masks(range) {
+            slots.join_word(index, mask & !(proven.word(index) | low.word(index) | high.word(index)));
+        }
+    }
+
+    /// The first slot of the range that is neither proven nor has a reason.
+    pub(crate) fn first_waiting(&self, proven: &SlotSet, range: SlotRange) -> Option<Slot> {
+        let [low, high] = &self.0;
+        masks(range).find_map(|(index, mask)| {
+            let bits = mask & !(proven.word(index) | low.word(index) | high.word(index));
+            let slot = ((index as u16) << 6) | bits.trailing_zeros() as u16;
+            if bits == 0 { None } else { Slot::new(slot) }
+        })
+    }
+
+    /// The first slot behind `slot` that has another reason than it has.
+    fn next_other(&self, slot: Slot) -> Option<Slot> {
+        let change = |set: &SlotSet| if set.contains(slot) { set.next_absent(slot) } else { set.next_from(slot) };
+        let [low, high] = &self.0;
+        match (change(low), change(high)) {
+            (Some(low), Some(high)) => Some(low.min(high)),
+            (low, high) => low.or(high),
         }
     }
 
@@ -116,6 +161,14 @@ impl Reasons {
         let [low, high] = &mut self.0;
         low.clear();
         high.clear();
+    }
+}
+
+fn put(plane: &mut SlotSet, slots: &SlotSet, range: SlotRange, on: bool) {
+    if on {
+        plane.insert_from(slots, range);
+    } else {
+        plane.remove_from(slots, range);
     }
 }
 
@@ -202,16 +255,10 @@ impl Iterator for Unproven<'_> {
             return None;
         }
         let why = self.reasons.get(first);
-        let mut last = first;
-        while let Some(slot) = last.next()
-            && slot.get() < self.end
-            && !self.proven.contains(slot)
-            && self.reasons.get(slot) == why
-        {
-            last = slot;
-        }
-        self.from = last.get().saturating_add(1);
-        Some((SlotRange::new(first, last)?, why))
+        let change = |slot: Option<Slot>| slot.map_or(self.end, Slot::get);
+        let end = change(self.proven.next_from(first)).min(change(self.reasons.next_other(first))).min(self.end);
+        self.from = end;
+        Some((SlotRange::new(first, Slot::new(end.checked_sub(1)?)?)?, why))
     }
 }
 
@@ -266,10 +313,18 @@ mod tests {
         proven.insert_range(range(10, 16_379));
         let mut reasons = Reasons::NONE;
         for why in [Why::Uncovered, Why::NotReached, Why::Unreachable, Why::Moving] {
-            reasons.set(slot(0), why);
+            reasons.set_in(&SlotSet::FULL, range(0, 0), why);
             assert_eq!(reasons.get(slot(0)), why);
         }
-        reasons.set(slot(16_383), Why::Uncovered);
+        reasons.fill(&proven, range(16_383, 16_383), Why::Uncovered);
+        // What is proven or has a reason keeps it.
+        reasons.fill(&proven, range(0, 0), Why::Unreachable);
+        reasons.fill(&proven, range(11, 12), Why::Unreachable);
+        assert_eq!(reasons.first_waiting(&proven, range(0, 16_383)), Some(slot(1)));
+        assert_eq!(reasons.first_waiting(&proven, range(10, 16_379)), None);
+        let mut waiting = SlotSet::EMPTY;
+        reasons.collect_waiting(&proven, range(5, 16_383), &mut waiting);
+        assert_eq!(waiting.ranges().collect::<Vec<_>>(), [range(5, 9), range(16_380, 16_382)]);
         let counts = Counts::NONE;
         let ended = Some(Ended::Stalled);
         let mut certificate =

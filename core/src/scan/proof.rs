@@ -3,11 +3,11 @@
 use super::certificate::Why;
 use super::cluster_scan::Core;
 use super::own_line::{Item, Summary};
-use super::start::owner;
+use super::start::below;
 use super::walk::{Mode, Phase, Walk};
 use crate::ids::NodeId;
-use crate::slot::Slot;
-use crate::topology::Map;
+use crate::slot::{Slot, SlotRange};
+use crate::topology::{Map, Node, Owner};
 
 impl Core {
     /// Takes what stands on the `myself` line. Slots that the line leaves out, or that it marks, leave the claim at once.
@@ -29,7 +29,7 @@ impl Core {
                 if self.is_pair(walk, out, other) {
                     walk.marks = walk.marks.saturating_add(1);
                 } else if !walk.at_target {
-                    self.leave(walk, slot);
+                    self.leave_out(walk, slot.get(), slot.get().saturating_add(1));
                 }
             }
             Item::Mark { .. } => {}
@@ -50,29 +50,30 @@ impl Core {
         walk.target == other
     }
 
-    /// Takes claimed slots from `from` to before `end` out of the claim.
+    /// Takes claimed slots from `from` to before `end` out of the claim without a proof.
     fn leave_out(&mut self, walk: &mut Walk, from: u16, end: u16) {
-        let Some(mut from) = Slot::new(from) else { return };
-        while let Some(slot) = walk.claim.next_from(from)
-            && slot.get() < end
-        {
-            self.leave(walk, slot);
-            let Some(next) = slot.next() else { return };
-            from = next;
-        }
-    }
-
-    /// Takes the slot out of the claim without a proof.
-    fn leave(&mut self, walk: &mut Walk, slot: Slot) {
-        walk.claim.remove(slot);
-        self.reasons.set(slot, Why::Moving);
-        self.refresh = true;
-        let at_hand = walk.partial && walk.cursor.slot() == slot; // slot-wise
-        let walked = match walk.mode {
-            Mode::Unknown => false,
-            Mode::NodeWise => true,
-            Mode::SlotWise => at_hand || slot.get() < walk.done_below,
+        let last = end.checked_sub(1).and_then(Slot::new);
+        let Some(range) = Slot::new(from).zip(last).and_then(|(first, last)| SlotRange::new(first, last)) else {
+            return;
         };
+        let count = walk.claim.count_in(range);
+        if count == 0 {
+            return;
+        }
+        let hand = walk.cursor.slot(); // slot-wise
+        let at_hand = walk.partial && range.contains(hand) && walk.claim.contains(hand);
+        let walked = match walk.mode {
+            Mode::Unknown => 0,
+            Mode::NodeWise => count,
+            Mode::SlotWise => {
+                let walked = below(walk.done_below).and_then(|done| done.intersection(range));
+                let more = at_hand && hand.get() >= walk.done_below;
+                walked.map_or(0, |walked| walk.claim.count_in(walked)).saturating_add(u16::from(more))
+            }
+        };
+        self.reasons.set_in(&walk.claim, range, Why::Moving);
+        walk.claim.remove_range(range);
+        self.refresh = true;
         self.restarted(u64::from(walked));
         if at_hand {
             walk.restart_slot();
@@ -144,18 +145,23 @@ impl Core {
     /// Takes the walked slots, those below `end`, out of the claim: proven if the node's line says so (`same`) and the map
     /// agrees.
     fn settle(&mut self, walk: &mut Walk, end: u16, same: bool, map: &Map<'_>) {
-        while let Some(slot) = walk.claim.first()
-            && slot.get() < end
-        {
-            walk.claim.remove(slot);
-            if same && owner(map, slot) == Some(walk.node) {
-                self.proven.insert(slot);
+        let Some(walked) = below(end) else { return };
+        for (run, owner) in map.runs() {
+            let Some(range) = run.intersection(walked) else { return };
+            let count = walk.claim.count_in(range);
+            if count == 0 {
+                continue;
+            }
+            let owns = matches!(owner, Owner::Node(index) if map.node(index).map(Node::id) == Some(walk.node));
+            if same && owns {
+                self.proven.insert_from(&walk.claim, range);
                 walk.tries = 0;
             } else {
-                self.reasons.set(slot, Why::Moving);
+                self.reasons.set_in(&walk.claim, range, Why::Moving);
                 self.refresh = true;
-                self.restarted(1);
+                self.restarted(u64::from(count));
             }
+            walk.claim.remove_range(range);
         }
     }
 

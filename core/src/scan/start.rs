@@ -5,7 +5,6 @@ use super::cluster_scan::Core;
 use super::cursor::Cursor;
 use super::options::Coverage;
 use super::walk::{Mode, Phase, Walk};
-use crate::ids::NodeId;
 use crate::slot::{Slot, SlotRange};
 use crate::time::{Duration, Instant};
 use crate::topology::{Map, Node, NodeIndex, Owner};
@@ -13,12 +12,9 @@ use crate::topology::{Map, Node, NodeIndex, Owner};
 /// Fewest slots left to a walk of which another one takes a half.
 const WORTH_SHARING: u16 = 64;
 
-/// The node the map names as the owner.
-pub(crate) fn owner(map: &Map<'_>, slot: Slot) -> Option<NodeId> {
-    match map.owner(slot) {
-        Owner::Node(index) => map.node(index).map(Node::id),
-        Owner::Uncovered | Owner::Unknown => None,
-    }
+/// The slots below `end`, at most 16384; `None` when there are none.
+pub(crate) fn below(end: u16) -> Option<SlotRange> {
+    SlotRange::new(Slot::FIRST, Slot::new(end.checked_sub(1)?)?)
 }
 
 impl Core {
@@ -47,36 +43,51 @@ impl Core {
         }
     }
 
-    fn waits(&self, slot: Slot) -> bool {
-        self.scope.is_none_or(|only| only == slot)
-            && !self.proven.contains(slot)
-            && self.reasons.get(slot) == Why::NotReached
-    }
-
-    /// Begins walks until no place is free, or no slot waits at a node without a walk.
+    /// Begins walks until no place is free, or no slot waits at a node without a walk. Once around, from where the
+    /// last search ended.
     fn claim_all(&mut self, map: &Map<'_>, walks: &mut [Walk]) {
         let mut busy = None; // a node with a walk, met last
-        for _ in 0..Slot::COUNT {
-            let slot = Slot::masked(self.seek);
-            if self.waits(slot) {
-                match map.owner(slot) {
-                    Owner::Uncovered => self.reasons.set(slot, Why::Uncovered),
-                    Owner::Unknown => {
-                        self.reasons.set(slot, Why::Unreachable);
-                        self.refresh = true;
+        let mut turned = false;
+        let scope = self.scope.map_or(SlotRange::ALL, SlotRange::one);
+        loop {
+            let rest = SlotRange::new(Slot::masked(self.seek).max(scope.first()), scope.last());
+            let Some(slot) = rest.and_then(|rest| self.reasons.first_waiting(&self.proven, rest)) else {
+                if turned || self.seek == 0 {
+                    break;
+                }
+                turned = true;
+                self.seek = 0;
+                continue;
+            };
+            let Some((run, owner)) = map.runs_from(slot).next() else { break };
+            let run = SlotRange::new(slot, run.last().min(scope.last())).unwrap_or(SlotRange::one(slot));
+            match owner {
+                Owner::Uncovered => self.reasons.fill(&self.proven, run, Why::Uncovered),
+                Owner::Unknown => {
+                    self.reasons.fill(&self.proven, run, Why::Unreachable);
+                    self.refresh = true;
+                }
+                Owner::Node(index) if busy == Some(index) => {}
+                Owner::Node(index) => {
+                    let node = map.node(index).map(Node::id);
+                    if walks.iter().all(|walk| walk.is_idle() || Some(walk.node) != node) {
+                        let Some(walk) = walks.iter_mut().find(|walk| walk.is_idle()) else {
+                            self.seek = slot.get();
+                            return;
+                        };
+                        self.claim(map, walk, index, slot);
                     }
-                    Owner::Node(index) if busy == Some(index) => {}
-                    Owner::Node(index) => {
-                        let node = map.node(index).map(Node::id);
-                        if walks.iter().all(|walk| walk.is_idle() || Some(walk.node) != node) {
-                            let Some(walk) = walks.iter_mut().find(|walk| walk.is_idle()) else { return };
-                            self.claim(map, walk, index, slot);
-                        }
-                        busy = Some(index);
-                    }
+                    busy = Some(index);
                 }
             }
-            self.seek = slot.next().unwrap_or(Slot::FIRST).get();
+            match run.last().next() {
+                Some(next) => self.seek = next.get(),
+                None if turned => break,
+                None => {
+                    turned = true;
+                    self.seek = 0;
+                }
+            }
         }
         self.startable = false;
     }
@@ -86,19 +97,18 @@ impl Core {
         if let Some(node) = map.node(index) {
             // In the first pass a mark is left to a later pass, so that the slots at rest are out of the way.
             walk.begin(node.id(), self.settings.count, self.counts.passes > 1);
+            let scope = self.scope.map_or(SlotRange::ALL, SlotRange::one);
             for (range, _) in map.ranges().filter(|&(_, owner)| owner == index) {
-                for slot in range.iter().filter(|&slot| self.waits(slot)) {
-                    walk.claim.insert(slot);
+                if let Some(range) = range.intersection(scope) {
+                    self.reasons.collect_waiting(&self.proven, range, &mut walk.claim);
                 }
             }
         }
         if !walk.claim.contains(slot) {
             // A map that contradicts itself; nothing may wait for it.
-            self.reasons.set(slot, Why::Unreachable);
+            self.reasons.fill(&self.proven, SlotRange::one(slot), Why::Unreachable);
         }
-        for slot in walk.claim.iter() {
-            self.reasons.set(slot, Why::Moving);
-        }
+        self.reasons.set_in(&walk.claim, SlotRange::ALL, Why::Moving);
         if walk.claim.is_empty() {
             walk.free();
         }
@@ -133,10 +143,8 @@ impl Core {
         if there >= usize::from(self.settings.per_node) {
             return 0;
         }
-        walk.claim
-            .iter()
-            .filter(|slot| slot.get() > walk.cursor.slot().get())
-            .fold(0, |sum: u16, _| sum.saturating_add(1))
+        let behind = walk.cursor.slot().next().and_then(|next| SlotRange::new(next, Slot::LAST));
+        behind.map_or(0, |behind| walk.claim.count_in(behind))
     }
 
     /// Moves the last `count` slots. The page in flight may list keys of them: the giver filters them out from here on,
@@ -146,7 +154,7 @@ impl Core {
         walk.mode = Mode::SlotWise;
         walk.own = giver.own;
         let keep = giver.claim.len().saturating_sub(count);
-        let Some(first) = giver.claim.iter().nth(usize::from(keep)) else { return };
+        let Some(first) = giver.claim.nth(keep) else { return };
         let Some(range) = SlotRange::new(first, Slot::LAST) else { return };
         walk.claim = giver.claim.clone();
         giver.claim.remove_range(range);
@@ -229,9 +237,7 @@ impl Core {
 
     /// Ends the walk without a proof of what is left of its claim.
     pub(crate) fn give_up(&mut self, walk: &mut Walk, why: Why) {
-        for slot in walk.claim.iter() {
-            self.reasons.set(slot, why);
-        }
+        self.reasons.set_in(&walk.claim, SlotRange::ALL, why);
         let walked = match walk.mode {
             Mode::Unknown => 0,
             Mode::NodeWise => u64::from(walk.claim.len()),
@@ -243,9 +249,7 @@ impl Core {
 
     /// The scan was cancelled: what the walk had is as if not reached.
     pub(crate) fn drop_walk(&mut self, walk: &mut Walk) {
-        for slot in walk.claim.iter() {
-            self.reasons.set(slot, Why::NotReached);
-        }
+        self.reasons.set_in(&walk.claim, SlotRange::ALL, Why::NotReached);
         self.release(walk);
     }
 
@@ -265,7 +269,7 @@ impl Walk {
 
     /// How many slots are walked to their end and wait for their proof.
     pub(crate) fn walked(&self) -> u64 {
-        self.claim.iter().take_while(|slot| slot.get() < self.done_below).fold(0, |sum, _| sum + 1)
+        below(self.done_below).map_or(0, |walked| u64::from(self.claim.count_in(walked)))
     }
 
     /// Slot-wise: how many slots that are not walked to their end may have had keys handed out.
@@ -274,8 +278,8 @@ impl Walk {
             return 0;
         }
         let top = self.highest.max(Some(self.cursor.slot()));
-        let begun = self.claim.iter().skip_while(|slot| slot.get() < self.done_below);
-        begun.take_while(|&slot| Some(slot) <= top).fold(0, |sum, _| sum + 1)
+        let begun = Slot::new(self.done_below).zip(top).and_then(|(first, last)| SlotRange::new(first, last));
+        begun.map_or(0, |begun| u64::from(self.claim.count_in(begun)))
     }
 
     /// Slot-wise: begins the slot at hand again.

@@ -25,6 +25,8 @@ mod tag;
 
 pub use crc16::crc16;
 pub use range::{SlotRange, SlotRangeIter};
+#[cfg(feature = "scan")]
+pub(crate) use set::masks;
 pub use set::{SlotSet, SlotSetRanges};
 pub use tag::{hash_tag, tag_for};
 

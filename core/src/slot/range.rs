@@ -53,6 +53,14 @@ impl SlotRange {
         self.first.get() <= slot.get() && slot.get() <= self.last.get()
     }
 
+    /// The slots that the two ranges share, if there are any.
+    #[must_use]
+    pub const fn intersection(self, other: Self) -> Option<Self> {
+        let first = if self.first.get() > other.first.get() { self.first } else { other.first };
+        let last = if self.last.get() < other.last.get() { self.last } else { other.last };
+        Self::new(first, last)
+    }
+
     /// Whether the two ranges share a slot.
     #[must_use]
     pub const fn overlaps(self, other: Self) -> bool {

@@ -111,6 +111,61 @@ impl SlotSet {
         self.words.iter().zip(&other.words).any(|(mine, theirs)| mine & theirs != 0)
     }
 
+    /// How many slots of the range are in the set.
+    #[must_use]
+    pub fn count_in(&self, range: SlotRange) -> u16 {
+        let ones = masks(range).map(|(index, mask)| (self.word(index) & mask).count_ones());
+        ones.fold(0_u32, u32::saturating_add) as u16
+    }
+
+    /// Adds every slot of `other` that lies in the range.
+    pub fn insert_from(&mut self, other: &Self, range: SlotRange) {
+        for (index, mask) in masks(range) {
+            self.join_word(index, other.word(index) & mask);
+        }
+    }
+
+    /// Takes every slot of `other` that lies in the range out.
+    pub fn remove_from(&mut self, other: &Self, range: SlotRange) {
+        for (index, mask) in masks(range) {
+            if let Some(word) = self.words.get_mut(index) {
+                *word &= !(other.word(index) & mask);
+            }
+        }
+    }
+
+    /// The slot that `n` slots of the set lie below.
+    #[must_use]
+    pub fn nth(&self, n: u16) -> Option<Slot> {
+        let mut left = u32::from(n);
+        for (index, &word) in self.words.iter().enumerate() {
+            let ones = word.count_ones();
+            if left >= ones {
+                left = left.saturating_sub(ones);
+                continue;
+            }
+            let mut bits = word;
+            while left > 0 {
+                bits &= bits.wrapping_sub(1);
+                left = left.saturating_sub(1);
+            }
+            return Slot::new(((index as u16) << 6) | bits.trailing_zeros() as u16);
+        }
+        None
+    }
+
+    /// 64 slots of the bitmap.
+    pub(crate) fn word(&self, index: usize) -> u64 {
+        self.words.get(index).copied().unwrap_or(0)
+    }
+
+    /// Adds slots to one word of the bitmap.
+    pub(crate) fn join_word(&mut self, index: usize, bits: u64) {
+        if let Some(word) = self.words.get_mut(index) {
+            *word |= bits;
+        }
+    }
+
     /// The lowest slot of the set.
     #[must_use]
     pub fn first(&self) -> Option<Slot> {
@@ -166,12 +221,10 @@ impl SlotSet {
     }
 
     fn each_word(&mut self, range: SlotRange, apply: impl Fn(&mut u64, u64)) {
-        let (first, last) = (range.first().index() >> 6, range.last().index() >> 6);
-        let span = last.saturating_sub(first).saturating_add(1);
-        for (index, word) in self.words.iter_mut().enumerate().skip(first).take(span) {
-            let low = if index == first { u64::MAX << (range.first().get() & 63) } else { u64::MAX };
-            let high = if index == last { u64::MAX >> (63 - (range.last().get() & 63)) } else { u64::MAX };
-            apply(word, low & high);
+        for (index, mask) in masks(range) {
+            if let Some(word) = self.words.get_mut(index) {
+                apply(word, mask);
+            }
         }
     }
 
@@ -180,6 +233,16 @@ impl SlotSet {
             *mine = join(*mine, theirs);
         }
     }
+}
+
+/// The words of the bitmap that the range touches, and which of their bits.
+pub(crate) fn masks(range: SlotRange) -> impl Iterator<Item = (usize, u64)> {
+    let (first, last) = (range.first().index() >> 6, range.last().index() >> 6);
+    (first..=last).map(move |index| {
+        let low = if index == first { u64::MAX << (range.first().get() & 63) } else { u64::MAX };
+        let high = if index == last { u64::MAX >> (63 - (range.last().get() & 63)) } else { u64::MAX };
+        (index, low & high)
+    })
 }
 
 const fn place(slot: Slot) -> (usize, u64) {

@@ -158,6 +158,33 @@ proptest! {
         }
         prop_assert_eq!(SlotSet::from_words(*a.as_words()), a);
     }
+
+    #[test]
+    fn set_by_ranges(
+        a in prop::collection::vec(any_range(), 0..5),
+        b in prop::collection::vec(any_range(), 0..5),
+        range in any_range(),
+        n in 0..Slot::COUNT,
+    ) {
+        let collect = |ranges: &[SlotRange]| ranges.iter().flat_map(|range| range.iter()).collect::<SlotSet>();
+        let (a, b) = (collect(&a), collect(&b));
+        let inside = b.iter().filter(|&slot| range.contains(slot)).count();
+        prop_assert_eq!(usize::from(b.count_in(range)), inside);
+        prop_assert_eq!(a.nth(n), a.iter().nth(usize::from(n)));
+        let (mut more, mut less) = (a.clone(), a.clone());
+        more.insert_from(&b, range);
+        less.remove_from(&b, range);
+        for slot in SlotRange::ALL.iter().step_by(41).chain([range.first(), range.last()]) {
+            let taken = b.contains(slot) && range.contains(slot);
+            prop_assert_eq!(more.contains(slot), a.contains(slot) || taken);
+            prop_assert_eq!(less.contains(slot), a.contains(slot) && !taken);
+        }
+        for other in a.ranges() {
+            let shared: Vec<_> = range.iter().filter(|&slot| other.contains(slot)).collect();
+            let ends = range.intersection(other).map(|shared| (shared.first(), shared.last()));
+            prop_assert_eq!(ends, shared.first().copied().zip(shared.last().copied()));
+        }
+    }
 }
 
 #[test]

@@ -271,6 +271,13 @@ impl<'a> Map<'a> {
         Runs::new(*self)
     }
 
+    /// Every slot from `slot` on once, as runs with one owner, ascending: the first is what is left of the run that
+    /// `slot` lies in.
+    #[must_use]
+    pub fn runs_from(&self, slot: Slot) -> Runs<'a> {
+        Runs::from(*self, slot)
+    }
+
     /// The owned ranges, ascending and as large as possible.
     pub fn ranges(&self) -> impl Iterator<Item = (SlotRange, NodeIndex)> + use<'a> {
         self.runs().filter_map(|(range, owner)| match owner {

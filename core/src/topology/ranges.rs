@@ -45,6 +45,11 @@ impl<'a> Runs<'a> {
         Self { map, at: 0, entry: 0 }
     }
 
+    pub(super) fn from(map: Map<'a>, slot: Slot) -> Self {
+        let entry = map.ranges.partition_point(|entry| entry.first <= slot.get());
+        Self { map, at: slot.get(), entry }
+    }
+
     /// The owner's code at `at` and where its run ends (exclusive).
     fn run(&mut self) -> (u16, u16) {
         let count = Slot::COUNT;

@@ -78,7 +78,12 @@ fn primary(n: u16, port: u16) -> NewNode<'static> {
 /// `first-last=port` of every owned range, then `first-last=-` uncovered or `first-last=?` unknown.
 fn print(map: &Map<'_>) -> String {
     let mut out = Vec::new();
-    for (range, owner) in map.runs() {
+    for (index, (range, owner)) in map.runs().enumerate() {
+        // From anywhere on, the runs are the same.
+        let middle = Slot::masked(range.first().get() + range.len() / 2);
+        let mut rest = map.runs_from(middle);
+        assert_eq!(rest.next(), Some((SlotRange::new(middle, range.last()).unwrap(), owner)));
+        assert!(index % 64 > 0 || rest.eq(map.runs().skip(index + 1)));
         let owner = match owner {
             Owner::Node(index) => map.node(index).unwrap().port().to_string(),
             Owner::Uncovered => "-".to_string(),
