@@ -216,6 +216,11 @@ impl Stamp {
         Some(Instant::from_micros(ticks << 10))
     }
 
+    /// Whether it is a point in time less than `span` before `now`. What lies ahead is taken for one of weeks ago.
+    pub(crate) fn is_recent(self, now: Instant, span: Duration) -> bool {
+        self.is_some() && self.ahead(now) <= 1 && self.age(now) < span
+    }
+
     /// The time from the tick to `now`, zero if it lies ahead (or never was).
     pub(crate) const fn age(self, now: Instant) -> Duration {
         let ahead = self.ahead(now);

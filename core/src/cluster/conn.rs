@@ -5,7 +5,7 @@ use crate::cluster::hold::Hold;
 use crate::connection::{Backoff, Greeting, Watch, Work};
 use crate::ids::{ConnId, NodeId};
 use crate::pipeline::List;
-use crate::resp::FrameState;
+use crate::resp::Parked;
 use crate::time::Stamp;
 use crate::topology::NodeIndex;
 
@@ -73,6 +73,8 @@ impl Bits {
     pub(crate) const REFRESH: Self = Self(1 << 1);
     pub(crate) const FENCE: Self = Self(1 << 2);
     pub(crate) const PROBE: Self = Self(1 << 3);
+    /// Among the frames to send, but none: the stall is over and has shown nothing; the redirect is the caller's.
+    pub(crate) const STALL_SPENT: Self = Self(1 << 4);
     pub(crate) const DIAL: Self = Self(1);
     pub(crate) const READY: Self = Self(1 << 1);
     pub(crate) const CLOSED: Self = Self(1 << 2);
@@ -117,7 +119,7 @@ pub struct ConnEntry {
     pub(crate) handshake: Greeting,
     pub(crate) proto: u8,
     /// The reader of the value at the front of the stream, as frame or as tokens; set anew where `mode` is.
-    pub(crate) frame: FrameState,
+    pub(crate) frame: Parked,
     pub(crate) mode: Mode,
     /// Commands to send, in order.
     pub(crate) queue: List,
@@ -137,14 +139,13 @@ pub struct ConnEntry {
     /// The first reply waits, unread, for a topology reply that shows whether its redirect is true.
     pub(crate) stalled_until: Stamp,
     /// Topology replies that had been taken when the stall began, wrapping.
-    pub(crate) stalled_at: u16,
-    /// The stall is over and has shown nothing: the redirect is the caller's.
-    pub(crate) stall_spent: bool,
+    pub(crate) stalled_at: u8,
     pub(crate) wants: Bits,
     pub(crate) events: Bits,
     /// What a `Closed` event that was not polled yet will say.
     pub(crate) closed: CloseReason,
-    pub(crate) closed_generation: u32,
+    /// How many uses ago that was.
+    pub(crate) closed_ago: u8,
 }
 
 /// Not dialled as a seed.
@@ -163,7 +164,7 @@ impl ConnEntry {
         until: Stamp::NEVER,
         handshake: Greeting::new(),
         proto: 0,
-        frame: FrameState::new(),
+        frame: Parked::FRESH,
         mode: Mode::Boundary,
         queue: List::EMPTY,
         in_flight: List::EMPTY,
@@ -175,11 +176,10 @@ impl ConnEntry {
         alive: Stamp::NEVER,
         stalled_until: Stamp::NEVER,
         stalled_at: 0,
-        stall_spent: false,
         wants: Bits::NONE,
         events: Bits::NONE,
         closed: CloseReason::Retired,
-        closed_generation: 0,
+        closed_ago: 0,
     };
 
     /// Commands answered since the connection was made, wrapping.
@@ -207,14 +207,14 @@ impl ConnEntry {
     /// Forgets all that belongs to one byte stream; ids of it die.
     pub(crate) fn reset_stream(&mut self) {
         self.generation = self.generation.wrapping_add(1);
+        self.closed_ago = self.closed_ago.wrapping_add(1);
         self.handshake = Greeting::new();
-        self.frame = FrameState::new();
+        self.frame = Parked::FRESH;
         self.mode = Mode::Boundary;
         self.proto = 0;
         self.sent = 0;
         self.unsent = 0;
         self.stalled_until = Stamp::NEVER;
-        self.stall_spent = false;
         self.wants = Bits::NONE;
         self.events.take(Bits::DIAL);
         self.events.take(Bits::READY);

@@ -8,7 +8,7 @@ use crate::cluster::hold::Hold;
 use crate::cluster::policy::Policy;
 use crate::cluster::storage::Tables;
 use crate::ids::{CommandId, ConnId, NodeId};
-use crate::pipeline::{Aim, Entry, Flag, Kind, List, NONE, Outcome, Place, Reason, SlabHead};
+use crate::pipeline::{Aim, Entry, Flag, Ix, Kind, List, NONE, Outcome, Place, Reason, SlabHead};
 use crate::rand::Rand;
 use crate::time::{Instant, Stamp, earlier};
 use crate::topology::{Freshness, Map, MapHead, MapMut, NodeIndex, Reader, Refresh, Rejection, ReplyKind};
@@ -27,18 +27,18 @@ pub(crate) struct State {
     /// Waiting for older commands of their slot, in submission order.
     pub(crate) held: List,
     /// Commands with an event to poll, singly linked through [`Entry::event_next`].
-    pub(crate) event_head: u32,
-    pub(crate) event_tail: u32,
+    pub(crate) event_head: Ix,
+    pub(crate) event_tail: Ix,
     /// Connections with an event to poll.
-    pub(crate) conn_events: u32,
+    pub(crate) conn_events: u16,
     /// Connections with a hold.
-    pub(crate) holds: u32,
+    pub(crate) holds: u16,
     pub(crate) refresh: Refresh,
     pub(crate) freshness: Freshness,
     /// Reads the topology reply under way.
     pub(crate) reader: Option<Reader>,
-    /// The topology reply under way was read to its end, or refused.
-    pub(crate) verdict: Option<Result<(), Rejection>>,
+    /// The topology reply under way was read to its end (`true`), or refused, as `last_rejection` says.
+    pub(crate) verdict: Option<bool>,
     /// What was asked last, and on which connection.
     pub(crate) asked_kind: ReplyKind,
     pub(crate) refresh_conn: u32,
@@ -48,7 +48,7 @@ pub(crate) struct State {
     /// Topology replies taken so far.
     pub(crate) refreshes: u32,
     /// The map knows nodes without slots only from CLUSTER NODES: asked until then instead of CLUSTER SLOTS.
-    pub(crate) nodes_until: Option<Instant>,
+    pub(crate) nodes_until: Stamp,
     pub(crate) seed_conn: u32,
     pub(crate) next_seed: u16,
     /// When the question under way was asked, and that of the map that serves.
@@ -80,8 +80,8 @@ impl State {
             active: false,
             parked: List::EMPTY,
             held: List::EMPTY,
-            event_head: NONE,
-            event_tail: NONE,
+            event_head: Ix::NONE,
+            event_tail: Ix::NONE,
             conn_events: 0,
             holds: 0,
             refresh: Refresh::new(config.refresh),
@@ -93,7 +93,7 @@ impl State {
             slots_refused: false,
             last_rejection: None,
             refreshes: 0,
-            nodes_until: None,
+            nodes_until: Stamp::NEVER,
             seed_conn: NONE,
             next_seed: 0,
             turn: 0,
@@ -108,6 +108,14 @@ impl State {
             shutting_down: false,
             clock: Instant::EPOCH,
         }
+    }
+}
+
+impl State {
+    /// The topology reply under way is refused.
+    pub(crate) fn refuse(&mut self, why: Rejection) {
+        self.verdict = Some(false);
+        self.last_rejection = Some(why);
     }
 }
 
@@ -201,20 +209,20 @@ impl Engine<'_> {
     pub(crate) fn note_closed(&mut self, conn: u32, reason: CloseReason) {
         let entry = self.conn(conn);
         entry.closed = reason;
-        entry.closed_generation = entry.generation;
+        entry.closed_ago = 0;
         self.raise(conn, Bits::CLOSED);
     }
 
     /// Queues the event of a command that is on no list, or is a tombstone in a FIFO.
     pub(crate) fn queue_event(&mut self, index: u32) {
         self.entry(index).set_event_next(NONE);
-        let tail = self.s.event_tail;
+        let tail = self.s.event_tail.get();
         if tail == NONE {
-            self.s.event_head = index;
+            self.s.event_head = Ix::new(index);
         } else {
             self.entry(tail).set_event_next(index);
         }
-        self.s.event_tail = index;
+        self.s.event_tail = Ix::new(index);
     }
 
     // ---- ends of commands ----

@@ -8,7 +8,7 @@ use crate::connection::{Progress as HandshakeProgress, Session};
 use crate::fmt::{debug, warning};
 use crate::limits::Limits;
 use crate::pipeline::{Entry, Flag, Ix, Kind, Outcome, Reason};
-use crate::resp::{Frame, FrameState, RespError, Status, Token, TokenReader, TokenState};
+use crate::resp::{Frame, Parked, RespError, Status, Token, TokenReader};
 use crate::time::{Instant, Stamp};
 use crate::topology;
 
@@ -120,10 +120,10 @@ impl Engine<'_> {
         };
         let entry = self.conn(conn);
         entry.mode = mode;
-        entry.frame = FrameState::new();
-        if let Mode::Tokens(sink) = mode {
-            *entry.frame.tokens() = token_state(sink);
-        }
+        entry.frame = match mode {
+            Mode::Tokens(sink) => token_state(sink),
+            _ => Parked::FRESH,
+        };
         Ok(Step::Again)
     }
 
@@ -141,12 +141,16 @@ impl Engine<'_> {
         let start = (conn as usize).saturating_mul(depth);
         let levels = self.t.levels.get_mut(start..start.saturating_add(depth)).unwrap_or_default();
         let Some(entry) = self.t.conns.get_mut(conn as usize) else { return Ok(Step::More) };
-        let extent = match entry.frame.scan(levels, &limits, rx).map_err(ConnectionError::Protocol)? {
+        let mut state = entry.frame.resume(&limits);
+        let extent = match state.scan(levels, &limits, rx).map_err(ConnectionError::Protocol)? {
             Status::Complete(extent) => extent,
-            Status::Incomplete if can_grow || rx.is_empty() || is_short_error(rx) => return Ok(Step::More),
+            Status::Incomplete if can_grow || rx.is_empty() || is_short_error(rx) => {
+                entry.frame = Parked::park(&state);
+                return Ok(Step::More);
+            }
             Status::Incomplete => return Ok(self.too_large(conn, rx)),
         };
-        entry.frame = FrameState::new();
+        entry.frame = Parked::FRESH;
         entry.mode = Mode::Boundary;
         *consumed = consumed.saturating_add(extent.len);
         let Some(frame) = Frame::from_extent(rx, extent) else { return Ok(Step::More) };
@@ -191,9 +195,8 @@ impl Engine<'_> {
             }
         };
         let entry = self.conn(conn);
-        entry.frame = FrameState::new();
         entry.mode = Mode::Tokens(sink);
-        *entry.frame.tokens() = token_state(sink);
+        entry.frame = token_state(sink);
         Step::Again
     }
 
@@ -251,17 +254,20 @@ impl Engine<'_> {
         let Some(entry) = self.t.conns.get_mut(conn as usize) else {
             return Ok(Pulled { token: None, consumed: 0, end: false, aside: false });
         };
-        let mut reader = entry.frame.tokens().reader(levels, &limits, rx);
+        let mut state = entry.frame.resume(&limits);
+        let mut reader = state.tokens().reader(levels, &limits, rx);
         let token = match sink {
             Sink::Discard | Sink::DiscardPush => last_token(&mut reader)?,
             _ => reader.next()?,
         };
-        Ok(Pulled {
+        let pulled = Pulled {
             token,
             consumed: reader.consumed(),
             end: token.is_some() && reader.at_boundary(),
             aside: reader.out_of_band() || reader.in_attribute(),
-        })
+        };
+        entry.frame = if pulled.end { Parked::FRESH } else { Parked::park(&state) };
+        Ok(pulled)
     }
 
     fn limits(&mut self, conn: u32) -> Limits {
@@ -297,7 +303,7 @@ impl Engine<'_> {
         frame: &Frame<'_>,
     ) -> Result<Step<'rx>, ConnectionError> {
         let mut rest = frame.raw();
-        *self.conn(conn).frame.tokens() = token_state(Sink::Handshake);
+        self.conn(conn).frame = token_state(Sink::Handshake);
         loop {
             let pulled = self.pull(conn, Sink::Handshake, rest).map_err(ConnectionError::Protocol)?;
             let Some(token) = pulled.token else { return Ok(Step::Again) };
@@ -434,11 +440,11 @@ fn head_mode(head: &Entry, informant: bool) -> Mode {
     }
 }
 
-fn token_state(sink: Sink) -> TokenState {
+fn token_state(sink: Sink) -> Parked {
     match sink {
         // A caller's reply may be a refusal, which must be whole to be understood.
-        Sink::Handshake | Sink::Topology | Sink::Stream => TokenState::new().with_whole(topology::WHOLE),
-        Sink::Discard | Sink::DiscardPush => TokenState::new(),
+        Sink::Handshake | Sink::Topology | Sink::Stream => Parked::FRESH.with_whole(topology::WHOLE as u16),
+        Sink::Discard | Sink::DiscardPush => Parked::FRESH,
     }
 }
 

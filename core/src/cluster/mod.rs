@@ -95,7 +95,7 @@ use engine::{Engine, State};
 
 use crate::command::{CommandSpec, Target};
 use crate::ids::{CommandId, ConnId, NodeId};
-use crate::pipeline::{Flag, Kind, NONE, Place, Reason, SlabHead};
+use crate::pipeline::{Flag, Ix, Kind, NONE, Place, Reason, SlabHead};
 use crate::time::{Instant, Stamp};
 use crate::topology::{Map, Reason as Why, Rejection};
 
@@ -441,7 +441,7 @@ impl Engine<'_> {
             }
             let id = entry.id(conn);
             let event = if entry.events.take(Bits::CLOSED) {
-                let conn = ConnId::new(conn, entry.closed_generation);
+                let conn = ConnId::new(conn, entry.generation.wrapping_sub(u32::from(entry.closed_ago)));
                 Event::Closed { conn, node: entry.node, reason: entry.closed }
             } else if entry.events.take(Bits::DIAL) {
                 Event::Dial(id)
@@ -463,15 +463,15 @@ impl Engine<'_> {
     }
 
     fn command_event(&mut self) -> Option<Event> {
-        let index = self.s.event_head;
+        let index = self.s.event_head.get();
         if index == NONE {
             return None;
         }
         let id = self.command_id(index);
         let ended = self.peek(index);
-        self.s.event_head = ended.event_next();
-        if self.s.event_head == NONE {
-            self.s.event_tail = NONE;
+        self.s.event_head = Ix::new(ended.event_next());
+        if self.s.event_head == Ix::NONE {
+            self.s.event_tail = Ix::NONE;
         }
         let (tag, failure) = (ended.tag, ended.failure(&self.map()));
         if ended.place() == Place::Done {

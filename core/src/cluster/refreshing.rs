@@ -5,12 +5,13 @@ use crate::cluster::config::Env;
 use crate::cluster::conn::{Bits, ConnEntry, ConnState, NO_SEED, Purpose};
 use crate::cluster::engine::Engine;
 use crate::cluster::event::CloseReason;
+use crate::cluster::reply::NODES_FOR;
 use crate::connection::ControlFrame;
 use crate::fmt::{debug, warning};
 use crate::ids::NodeId;
 use crate::pipeline::NONE;
 use crate::resp::{Status, Token};
-use crate::time::Instant;
+use crate::time::{Instant, Stamp};
 use crate::topology::{Ask, Context, MapMut, NodeIndex, Reader, Rejection, ReplyKind, Verdict};
 
 impl Engine<'_> {
@@ -50,9 +51,18 @@ impl Engine<'_> {
         }
     }
 
+    /// Whether CLUSTER NODES is asked instead of CLUSTER SLOTS.
+    fn nodes_wanted(&mut self, now: Instant) -> bool {
+        if self.s.nodes_until.is_due(now) {
+            self.s.nodes_until = Stamp::NEVER;
+        }
+        // A time that lies further ahead than it was ever set is one of weeks ago.
+        self.s.nodes_until.near(now).is_some_and(|until| until.since(now) <= NODES_FOR.saturating_mul(2))
+    }
+
     fn choose_question(&mut self, now: Instant) {
         self.s.asked_at = now;
-        let nodes = self.s.slots_refused || self.s.nodes_until.is_some_and(|until| now < until);
+        let nodes = self.s.slots_refused || self.nodes_wanted(now);
         let built = cfg!(feature = "nodes-reply");
         self.s.asked_kind = if nodes && built { ReplyKind::Nodes } else { ReplyKind::Slots };
     }
@@ -119,20 +129,17 @@ impl Engine<'_> {
         let answered_by = known.or_else(|| entry.and_then(|entry| seed_addr(env, entry)));
         let reader = self.s.reader.get_or_insert_with(|| Reader::new(kind));
         let Some(answered_by) = answered_by else {
-            self.s.verdict = Some(Err(Rejection::Malformed("nobody knows where the node is")));
-            return;
+            return self.s.refuse(Rejection::Malformed("nobody knows where the node is"));
         };
         match reader.token(token, &Context::new(answered_by), &mut staging) {
             Ok(Status::Incomplete) => {}
-            Ok(Status::Complete(())) => self.s.verdict = Some(Ok(())),
-            Err(rejection) => self.s.verdict = Some(Err(rejection)),
+            Ok(Status::Complete(())) => self.s.verdict = Some(true),
+            Err(rejection) => self.s.refuse(rejection),
         }
     }
 
     /// The topology reply ended.
     pub(crate) fn topology_done(&mut self, now: Instant, conn: u32, env: &Env<'_>) {
-        let early = Err(Rejection::Malformed("the reply ended early"));
-        let verdict = if self.s.refresh_conn == conn { self.s.verdict.take().unwrap_or(early) } else { early };
         let head = self.conn(conn).in_flight.front();
         self.answered(now, conn);
         if let Some(head) = head {
@@ -144,21 +151,24 @@ impl Engine<'_> {
         }
         self.s.reader = None;
         self.s.refresh_conn = NONE;
-        match verdict {
-            Ok(()) => {
-                self.refuse_endpoints(env);
-                self.judge(now, conn);
-            }
-            Err(rejection) => {
+        let verdict = self.s.verdict.take();
+        if verdict.is_none() {
+            self.s.last_rejection = Some(Rejection::Malformed("the reply ended early"));
+        }
+        match self.s.last_rejection {
+            Some(rejection) if verdict != Some(true) => {
                 warning!("topology reply refused: {}", rejection.name());
                 if matches!(rejection, Rejection::ServerError(_)) {
                     // Renamed or denied: the other question tells the same.
                     self.s.slots_refused = self.s.asked_kind == ReplyKind::Slots;
-                    self.s.nodes_until = None;
+                    self.s.nodes_until = Stamp::NEVER;
                 }
-                self.s.last_rejection = Some(rejection);
                 self.s.refresh_event = true;
                 self.s.refresh.failed(now);
+            }
+            _ => {
+                self.refuse_endpoints(env);
+                self.judge(now, conn);
             }
         }
         self.drive_refresh(now);

@@ -17,7 +17,7 @@ use crate::topology::{MovedCase, Node, NodeIndex, Owner, Reason as Why};
 /// How long a reply is kept unread while a topology reply is awaited that shows whether its redirect is true.
 const STALL: Duration = Duration::from_secs(1);
 /// How long after an ASK to a node without slots the topology is read from CLUSTER NODES, which lists such nodes.
-const NODES_FOR: Duration = Duration::from_secs(60);
+pub(crate) const NODES_FOR: Duration = Duration::from_secs(60);
 
 impl Engine<'_> {
     /// A whole reply to the command at the head of the FIFO.
@@ -313,7 +313,7 @@ impl Engine<'_> {
             // Nodes that own no slots are in CLUSTER NODES alone.
             let slotless = found.is_none_or(|at| map.ranges().all(|(_, owner)| owner != at));
             if slotless {
-                self.s.nodes_until = Some(now + NODES_FOR);
+                self.s.nodes_until = Stamp::at(now + NODES_FOR);
             }
         }
         if found.is_none() {
@@ -377,7 +377,7 @@ impl Engine<'_> {
             _ => None,
         };
         if owner.is_some() && owner != own {
-            self.conn(conn).stall_spent = false;
+            self.conn(conn).wants.take(Bits::STALL_SPENT);
             self.take_head(conn);
             let entry = self.entry(head);
             entry.count_hop();
@@ -386,9 +386,9 @@ impl Engine<'_> {
             self.settle(now, conn);
             return true;
         }
-        let taken = self.s.refreshes as u16;
+        let taken = self.s.refreshes as u8;
         let entry = self.conn(conn);
-        if core::mem::take(&mut entry.stall_spent) {
+        if entry.wants.take(Bits::STALL_SPENT) {
             return false;
         }
         entry.stalled_until = Stamp::at(now + STALL);
@@ -400,7 +400,7 @@ impl Engine<'_> {
 
     /// Whether a stalled reply can be read now: a topology reply came, or none did in time.
     pub(crate) fn stall_over(&mut self, now: Instant, conn: u32) -> bool {
-        let taken = self.s.refreshes as u16;
+        let taken = self.s.refreshes as u8;
         let entry = self.conn(conn);
         if !entry.is_stalled() {
             return true;
@@ -408,7 +408,7 @@ impl Engine<'_> {
         let over = entry.stalled_until.is_due(now) || entry.stalled_at != taken;
         if over {
             entry.stalled_until = Stamp::NEVER;
-            entry.stall_spent = true;
+            entry.wants.set(Bits::STALL_SPENT);
         }
         over
     }

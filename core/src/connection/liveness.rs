@@ -154,24 +154,30 @@ impl Liveness {
     }
 }
 
-/// A [`Liveness`] as tables keep it, in 8 bytes.
+/// A [`Liveness`] as tables keep it, in 6 bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Watch {
     stage: Stage,
-    since: Stamp,
+    /// The halves of a [`Stamp`].
+    since: [u16; 2],
+}
+
+const fn halves(stamp: Stamp) -> [u16; 2] {
+    [stamp.bits() as u16, (stamp.bits() >> 16) as u16]
 }
 
 impl Watch {
     /// Watches nothing yet.
-    pub(crate) const IDLE: Self = Self { stage: Stage::Dialling, since: Stamp::NEVER };
+    pub(crate) const IDLE: Self = Self { stage: Stage::Dialling, since: [0; 2] };
 
     pub(crate) const fn of(liveness: Liveness) -> Self {
-        Self { stage: liveness.stage, since: Stamp::at(liveness.since) }
+        Self { stage: liveness.stage, since: halves(Stamp::at(liveness.since)) }
     }
 
     /// The clocks, as seen within 24 days of `now`.
     pub(crate) const fn get(self, now: Instant) -> Liveness {
-        let since = match self.since.near(now) {
+        let [low, high] = self.since;
+        let since = match Stamp::from_bits((high as u32) << 16 | low as u32).near(now) {
             Some(since) => since,
             None => now,
         };
@@ -181,7 +187,7 @@ impl Watch {
     /// [`Liveness::on_bytes`].
     pub(crate) const fn on_bytes(&mut self, now: Instant) {
         if let Stage::Ready(work) | Stage::Probed(work) = self.stage {
-            *self = Self { stage: Stage::Ready(work), since: Stamp::at(now) };
+            *self = Self { stage: Stage::Ready(work), since: halves(Stamp::at(now)) };
         }
     }
 

@@ -25,8 +25,8 @@ pub struct Extent {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FrameState {
     /// Its offset is the number of bytes of this value that were looked at.
-    tokens: TokenState,
-    has_push: bool,
+    pub(super) tokens: TokenState,
+    pub(super) has_push: bool,
 }
 
 impl FrameState {

@@ -34,6 +34,7 @@ mod inline;
 mod level;
 mod lines;
 pub mod number;
+mod parked;
 mod reader;
 #[cfg(feature = "request-parser")]
 pub mod reply;
@@ -58,6 +59,7 @@ pub use error::{RespError, RespErrorKind};
 pub use extent::{Extent, FrameState, Frames};
 pub use frame::{Frame, Kind};
 pub use level::Level;
+pub(crate) use parked::Parked;
 pub use reader::{TokenReader, TokenState};
 pub use token::{Aggregate, Null, Status, Text, Token};
 pub use tokens::Tokens;

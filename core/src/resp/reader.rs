@@ -28,11 +28,11 @@ pub struct TokenState {
     /// What a [`Level::FOLD`] level has to read above its `remaining`.
     pub(super) fold: u64,
     /// Inside a push in a [`Level::FOLD`] level: how many values that level awaits once the push is over.
-    fold_push: Option<u64>,
+    pub(super) fold_push: Option<u64>,
     /// The innermost open level; its parents are `root` and `levels[..depth - 1]`.
     pub(super) top: Level,
     /// The root level while `depth > 0`.
-    root: Level,
+    pub(super) root: Level,
     pub(super) depth: u32,
     /// Nothing is handed out until the end of the top-level value.
     pub(super) skipping: bool,

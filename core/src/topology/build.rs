@@ -87,7 +87,7 @@ impl<'a> MapMut<'a> {
         node.health = new.health;
         node.link = new.primary.filter(|_| new.role == Role::Replica).map_or(NONE, |primary| primary.0);
         if let Some(epoch) = new.epoch {
-            node.epoch = epoch;
+            node.set_epoch(epoch);
             node.flags |= EPOCH;
         }
         Some(index)
@@ -256,8 +256,10 @@ impl<'a> MapMut<'a> {
             self.chain(copy);
             let link = if node.is_primary() { NONE } else { node.link };
             if let Some(place) = self.node_mut(copy) {
-                let Node { bucket, chain, hosts_at, hosts_len, .. } = *place;
-                *place = Node { bucket, chain, hosts_at, hosts_len, link, ..*node };
+                let Node { bucket, chain, .. } = *place;
+                let (at, len) = place.hosts();
+                *place = Node { bucket, chain, link, ..*node };
+                place.set_hosts(at, len);
             }
         }
         for (range, owner) in other.runs() {
@@ -318,7 +320,7 @@ impl<'a> MapMut<'a> {
         if draft.cut {
             self.head.flags |= HOSTS_CUT;
         }
-        let before = self.parts.nodes.get(index.index().wrapping_sub(1)).map(|node| (node.hosts_at, node.hosts_len));
+        let before = self.parts.nodes.get(index.index().wrapping_sub(1)).map(Node::hosts);
         let bytes =
             |(at, len): (u32, u16)| self.parts.hosts.get(at as usize..).and_then(|rest| rest.get(..usize::from(len)));
         let shared = before.filter(|before| before.1 == draft.len && bytes(*before) == bytes((draft.at, draft.len)));
@@ -326,8 +328,8 @@ impl<'a> MapMut<'a> {
         if shared.is_none() {
             self.head.hosts = draft.at.saturating_add(u32::from(draft.len));
         }
-        if let Some(node) = self.node_mut(index) {
-            (node.hosts_at, node.hosts_len) = (at, len);
+        if self.node_mut(index).is_some_and(|node| !node.set_hosts(at, len)) {
+            self.head.flags |= HOSTS_CUT;
         }
     }
 

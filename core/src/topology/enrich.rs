@@ -36,7 +36,7 @@ impl MapMut<'_> {
             }
             if theirs.flags & EPOCH != 0 {
                 node.flags |= EPOCH;
-                node.epoch = theirs.epoch;
+                node.set_epoch(theirs.epoch().unwrap_or(0));
             }
             if theirs.health != Health::Unknown {
                 node.health = theirs.health;

@@ -25,11 +25,14 @@ pub enum Verdict {
 }
 
 /// Redirects remembered.
-const PATCHES: usize = 8;
+const PATCHES: usize = 6;
 /// Replaced views remembered.
 const VIEWS: usize = 4;
 /// Answers remembered while a suspect view waits for confirmation.
 const VOTERS: usize = 8;
+
+/// How long, beside the hold time, a suspect view waits to be confirmed before all is counted anew.
+const PENDING: Duration = Duration::from_secs(3_600);
 
 /// A redirect. Nodes are kept as [`NodeId::short`]: two that look alike make a reply look fresh that is not, once in
 /// four thousand million.
@@ -52,7 +55,7 @@ struct View {
 #[derive(Clone, Debug)]
 pub struct Freshness {
     /// The suspect view and when it was first seen.
-    pending: Option<(u32, Instant)>,
+    pending: View,
     hold: Span,
     /// Unused ones have no time.
     patches: [Patch; PATCHES],
@@ -75,7 +78,7 @@ impl Freshness {
     #[must_use]
     pub const fn new(hold: Duration) -> Self {
         Self {
-            pending: None,
+            pending: View { digest: 0, at: Stamp::NEVER },
             hold: Span::of(hold),
             patches: Self::NO_PATCHES,
             views: Self::NO_VIEWS,
@@ -116,8 +119,8 @@ impl Freshness {
             Verdict::Newer => self.replaced(now, half(old)),
             Verdict::Same => self.vote(from, false),
             Verdict::Suspect => {
-                if self.pending.is_none_or(|(pending, _)| pending != half(new)) {
-                    self.pending = Some((half(new), now));
+                if !self.pending.at.is_some() || self.pending.digest != half(new) {
+                    self.pending = View { digest: half(new), at: Stamp::at(now) };
                     self.voters = [0; VOTERS];
                 }
                 self.vote(from, true);
@@ -125,7 +128,7 @@ impl Freshness {
                     // What the redirects taught is overruled.
                     self.patches = Self::NO_PATCHES;
                     self.views = Self::NO_VIEWS;
-                    self.pending = None;
+                    self.pending.at = Stamp::NEVER;
                     self.voters = [0; VOTERS];
                     return Verdict::Newer;
                 }
@@ -137,20 +140,23 @@ impl Freshness {
     /// Drops what is older than it counts, so that times of long ago are never compared.
     fn forget(&mut self, now: Instant) {
         let hold = self.hold.get();
+        if !self.pending.at.is_recent(now, hold.saturating_add(PENDING)) {
+            self.pending.at = Stamp::NEVER;
+        }
         for patch in &mut self.patches {
-            if patch.at.age(now) >= hold {
+            if !patch.at.is_recent(now, hold) {
                 patch.at = Stamp::NEVER;
             }
         }
         for view in &mut self.views {
-            if view.at.age(now) >= hold.saturating_mul(4) {
+            if !view.at.is_recent(now, hold.saturating_mul(4)) {
                 view.at = Stamp::NEVER;
             }
         }
     }
 
     fn replaced(&mut self, now: Instant, old: u32) {
-        self.pending = None;
+        self.pending.at = Stamp::NEVER;
         self.voters = [0; VOTERS];
         if let Some(place) = self.views.get_mut(usize::from(self.next_view)) {
             *place = View { digest: old, at: Stamp::at(now) };
@@ -176,7 +182,7 @@ impl Freshness {
 
     /// Counts each node once, with its last word.
     fn vote(&mut self, from: NodeId, suspect: bool) {
-        if self.pending.is_none() {
+        if !self.pending.at.is_some() {
             return;
         }
         let node = from.short() | 1;
@@ -191,7 +197,7 @@ impl Freshness {
     }
 
     fn is_confirmed(&self, now: Instant) -> bool {
-        let held = self.pending.is_some_and(|(_, since)| now.since(since) >= self.hold.get());
+        let held = self.pending.at.is_some() && self.pending.at.age(now) >= self.hold.get();
         let count = |said: u32| self.voters.iter().filter(|voter| **voter > 1 && **voter & 1 == said).count();
         held && count(1) > count(0)
     }

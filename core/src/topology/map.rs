@@ -229,7 +229,8 @@ impl<'a> Map<'a> {
     }
 
     pub(super) fn row(&self, node: &Node) -> Row<'a> {
-        let bytes = self.hosts.get(node.hosts_at as usize..).and_then(|rest| rest.get(..usize::from(node.hosts_len)));
+        let (at, len) = node.hosts();
+        let bytes = self.hosts.get(at as usize..).and_then(|rest| rest.get(..usize::from(len)));
         Row::new(bytes.unwrap_or(&[]))
     }
 

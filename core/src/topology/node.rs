@@ -95,13 +95,26 @@ impl Health {
     }
 }
 
-/// A node of the map. 48 bytes; host names lie in the map's arena.
+/// Where memory is small, arenas are too, and config epochs count from one: half of the bits do.
+#[cfg(target_pointer_width = "64")]
+mod width {
+    pub(in crate::topology) type Epoch = u64;
+    pub(in crate::topology) type Offset = u32;
+}
+#[cfg(not(target_pointer_width = "64"))]
+mod width {
+    pub(in crate::topology) type Epoch = u32;
+    pub(in crate::topology) type Offset = u16;
+}
+
+/// A node of the map; host names lie in the map's arena. 48 bytes, or 40 where pointers have 32 bits: there an epoch
+/// beyond 32 bits counts as the greatest one, and only the first 64 KiB of an arena are used.
 #[derive(Clone, Copy, Debug)]
 pub struct Node {
-    pub(super) epoch: u64,
+    pub(super) epoch: width::Epoch,
     pub(super) id: NodeId,
     /// Where the node's hosts begin in the arena.
-    pub(super) hosts_at: u32,
+    pub(super) hosts_at: width::Offset,
     /// Bytes of the node's hosts in the arena, tags included.
     pub(super) hosts_len: u16,
     pub(super) port: u16,
@@ -173,7 +186,23 @@ impl Node {
     /// The config epoch (of a replica: its primary's), where a CLUSTER NODES reply gave one.
     #[must_use]
     pub const fn epoch(&self) -> Option<u64> {
-        if self.flags & EPOCH == 0 { None } else { Some(self.epoch) }
+        if self.flags & EPOCH == 0 { None } else { Some(self.epoch as u64) }
+    }
+
+    pub(super) fn set_epoch(&mut self, epoch: u64) {
+        self.epoch = width::Epoch::try_from(epoch).unwrap_or(width::Epoch::MAX);
+    }
+
+    /// Where the node's hosts lie in the arena.
+    pub(super) const fn hosts(&self) -> (u32, u16) {
+        (self.hosts_at as u32, self.hosts_len)
+    }
+
+    /// Notes where the node's hosts lie; what lies too far back for it cannot be noted.
+    pub(super) fn set_hosts(&mut self, at: u32, len: u16) -> bool {
+        let fits = width::Offset::try_from(at);
+        (self.hosts_at, self.hosts_len) = fits.map_or((0, 0), |at| (at, len));
+        fits.is_ok()
     }
 
     /// The port for the kind of connection the reply was read on (plain or TLS); 0 when the node has none.

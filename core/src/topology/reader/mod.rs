@@ -101,7 +101,6 @@ pub enum Direction {
 #[derive(Clone, Debug)]
 pub struct Reader {
     state: State,
-    walk: Walk,
     started: bool,
     ended: bool,
 }
@@ -112,9 +111,9 @@ pub struct Reader {
     expect(clippy::large_enum_variant, reason = "one reader per refresh; there is no heap to put the scratch on")
 )]
 enum State {
-    Slots(slots::Slots),
+    Slots(slots::Slots, Walk),
     #[cfg(feature = "shards-reply")]
-    Shards(shards::Shards),
+    Shards(shards::Shards, Walk),
     #[cfg(feature = "nodes-reply")]
     Nodes(nodes::Nodes),
     #[cfg(not(all(feature = "shards-reply", feature = "nodes-reply")))]
@@ -126,15 +125,15 @@ impl Reader {
     #[must_use]
     pub const fn new(kind: ReplyKind) -> Self {
         let state = match kind {
-            ReplyKind::Slots => State::Slots(slots::Slots::new()),
+            ReplyKind::Slots => State::Slots(slots::Slots::new(), Walk::new()),
             #[cfg(feature = "shards-reply")]
-            ReplyKind::Shards => State::Shards(shards::Shards::new()),
+            ReplyKind::Shards => State::Shards(shards::Shards::new(), Walk::new()),
             #[cfg(feature = "nodes-reply")]
             ReplyKind::Nodes => State::Nodes(nodes::Nodes::new()),
             #[cfg(not(all(feature = "shards-reply", feature = "nodes-reply")))]
             _ => State::NotBuilt,
         };
-        Self { state, walk: Walk::new(), started: false, ended: false }
+        Self { state, started: false, ended: false }
     }
 
     /// Takes the next token of the reply. The first one empties `map`, which must not be the map in use;
@@ -205,13 +204,13 @@ impl Reader {
             map.clear();
             self.started = true;
         }
-        let walk = &mut self.walk;
         let result = match &mut self.state {
-            State::Slots(slots) => run(walk, slots, source, context, map, on_mark),
+            State::Slots(slots, walk) => run(walk, slots, source, context, map, on_mark),
             #[cfg(feature = "shards-reply")]
-            State::Shards(shards) => run(walk, shards, source, context, map, on_mark),
+            State::Shards(shards, walk) => run(walk, shards, source, context, map, on_mark),
             #[cfg(feature = "nodes-reply")]
-            State::Nodes(nodes) => run(walk, nodes, source, context, map, on_mark),
+            // One string: nothing to walk through, but to tell a reply that is something else.
+            State::Nodes(nodes) => run(&mut Walk::new(), nodes, source, context, map, on_mark),
             #[cfg(not(all(feature = "shards-reply", feature = "nodes-reply")))]
             State::NotBuilt => Err(Rejection::NotBuilt),
         };

@@ -17,9 +17,8 @@ use crate::topology::build::MapMut;
 use crate::topology::node::{EPOCH, Health, MYSELF, NONE, NOT_ROUTABLE, NodeIndex, PLACEHOLDER, REPLICA, Role};
 
 /// The longest piece that matters: a host name of 255 bytes with its ports. Where memory is small, host names (and ids of
-/// other software) of more than 100 bytes are given up: servers cut theirs at 46 bytes here, and announced names are
-/// seldom longer than 64.
-const SCRATCH: usize = if cfg!(target_pointer_width = "64") { 280 } else { 112 };
+/// other software) of more than 80 bytes are given up.
+const SCRATCH: usize = if cfg!(target_pointer_width = "64") { 280 } else { 80 };
 
 #[derive(Clone, Debug)]
 pub(super) struct Nodes {
@@ -287,7 +286,7 @@ impl Line {
             node.flags = self.flags | EPOCH;
             node.set_role(role);
             node.health = self.health;
-            node.epoch = self.epoch;
+            node.set_epoch(self.epoch);
             node.link = primary.map_or(NONE, |primary| primary.0);
         }
         Ok(())

@@ -56,7 +56,7 @@ fn a_majority_has_to_hold() {
         assert_eq!(fresh.judge(ms(100), id(n), &b.map(), &a.map()), Verdict::Suspect, "not for long enough");
     }
     assert_eq!(fresh.judge(ms(2_099), id(0), &b.map(), &a.map()), Verdict::Suspect);
-    assert_eq!(fresh.judge(ms(2_100), id(0), &b.map(), &a.map()), Verdict::Newer);
+    assert_eq!(fresh.judge(ms(2_103), id(0), &b.map(), &a.map()), Verdict::Newer);
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn epochs_decide_where_they_are_known() {
     let mut fresh = fresh();
     assert_eq!(fresh.judge(ms(0), id(5), &current.map(), &rebuilt.map()), Verdict::Suspect);
     assert_eq!(fresh.judge(ms(1_000), id(6), &current.map(), &rebuilt.map()), Verdict::Suspect);
-    assert_eq!(fresh.judge(ms(2_000), id(7), &current.map(), &rebuilt.map()), Verdict::Newer);
+    assert_eq!(fresh.judge(ms(2_003), id(7), &current.map(), &rebuilt.map()), Verdict::Newer);
 }
 
 #[test]
