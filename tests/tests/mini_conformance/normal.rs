@@ -45,6 +45,7 @@ impl Names {
                 items.iter_mut().for_each(sort_replicas);
                 Value::Array(items)
             }
+            Value::Array(items) if command == "EXEC" => Value::Array(items.into_iter().map(in_exec).collect()),
             text @ (Value::Bulk(_) | Value::Verbatim(_)) if command.starts_with("CLUSTER NODES") => {
                 let kind = if matches!(text, Value::Bulk(_)) { "bulk" } else { "verbatim" };
                 return format!("{kind} {}", self.node_lines(&text.text()));
@@ -85,6 +86,30 @@ impl Names {
             .collect();
         lines.sort();
         lines.join(" | ")
+    }
+}
+
+/// A reply inside of EXEC, where it does not say what command it is of.
+fn in_exec(value: Value) -> Value {
+    let of_keys =
+        |value: &Value| value.items().iter().all(|item| item.bytes().is_some_and(|key| key.starts_with(b"{")));
+    match value {
+        Value::Array(items)
+            if items.len() == 2 && items[0].bytes().is_some() && matches!(items[1], Value::Array(_)) =>
+        {
+            Value::Array(scan_page(items, "cursor or end".to_owned()))
+        }
+        keys @ Value::Array(_) if of_keys(&keys) => {
+            let mut items = keys.items().to_vec();
+            items.sort_by_key(|item| format!("{item:?}"));
+            Value::Array(items)
+        }
+        Value::Map(pairs) => Value::Map(pairs.into_iter().map(|(k, v)| hide(k, v)).collect()),
+        Value::Array(items) if items.first().is_some_and(|item| item.text() == "server") => {
+            let pairs = items.chunks_exact(2).map(|pair| hide(pair[0].clone(), pair[1].clone()));
+            Value::Array(pairs.flat_map(|(k, v)| [k, v]).collect())
+        }
+        other => other,
     }
 }
 

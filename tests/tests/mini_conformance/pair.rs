@@ -54,7 +54,8 @@ impl Pair {
     fn compare(&mut self, name: &str, real: String, mini: String) {
         self.compared += 1;
         if real != mini || real == "nothing in time" {
-            let before = self.transcript.iter().rev().take(12).rev().cloned().collect::<Vec<_>>().join("\n    ");
+            let before =
+                self.transcript.iter().rev().take(most_shown()).rev().cloned().collect::<Vec<_>>().join("\n    ");
             self.disagreements.push(format!("{name}\n  real: {real}\n  mini: {mini}\n  after:\n    {before}"));
         }
         self.transcript.push(format!("< {name} {real}"));
@@ -198,4 +199,9 @@ pub(crate) fn quote(words: &[String]) -> String {
         }
     });
     quoted.collect::<Vec<_>>().join(" ")
+}
+
+/// How many steps in front of a disagreement are shown: `SLOTWISE_SHOW`.
+fn most_shown() -> usize {
+    std::env::var("SLOTWISE_SHOW").ok().and_then(|text| text.parse().ok()).unwrap_or(12)
 }

@@ -3,8 +3,8 @@
 use super::client::{Replies, Wait, WaitFor};
 use super::commands;
 use super::ledger::Inside;
-use super::process::Refusal;
 use super::reply::Out;
+use super::route::Refusal;
 use super::store::{Object, slot_of};
 use super::{ClientId, Model};
 use std::time::Duration;
@@ -162,20 +162,39 @@ impl Model {
                 })
             })
             .collect();
-        for id in over.into_iter().map(ClientId) {
-            let Some(wait) = self.client(id).wait.take() else { continue };
-            let mut out = Out::new(self.client(id).resp3);
-            match wait.what {
-                WaitFor::Keys => out.null_array(),
-                WaitFor::Replicas(_) => {
-                    let (node, offset) = (self.node_of(id), self.client(id).wrote_at);
-                    out.count(self.acknowledged(node, offset));
-                }
+        over.into_iter().for_each(|id| self.end_wait(ClientId(id)));
+    }
+
+    /// The wait is over without what was waited for.
+    fn end_wait(&mut self, id: ClientId) {
+        let Some(wait) = self.client(id).wait.take() else { return };
+        let mut out = Out::new(self.client(id).resp3);
+        match wait.what {
+            WaitFor::Keys => out.null_array(),
+            WaitFor::Replicas(_) => {
+                let (node, offset) = (self.node_of(id), self.client(id).wrote_at);
+                out.count(self.acknowledged(node, offset));
             }
-            // It ran to its end, without doing anything.
-            self.note_execution(id, wait.number, Inside::Nothing, &wait.words, self.changes, false);
-            self.answer_blocked(id, out);
         }
+        // It ran to its end, without doing anything.
+        self.note_execution(id, wait.number, Inside::Nothing, &wait.words, self.changes, false);
+        self.answer_blocked(id, out);
+    }
+
+    /// Ends the wait of a connection, as CLIENT UNBLOCK does: as if its time were up, or with an error. Whether it waited.
+    pub fn unblock(&mut self, client: ClientId, error: bool) -> bool {
+        if !self.is_blocked(client) {
+            return false;
+        }
+        if error {
+            let mut out = Out::new(self.client(client).resp3);
+            out.error("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+            self.answer_blocked(client, out);
+        } else {
+            self.end_wait(client);
+        }
+        self.finish();
+        true
     }
 
     /// Blocked commands whose slot has left the node, or is not served any more, are told so.

@@ -6,7 +6,7 @@ use super::run_strings::number;
 use super::{ClientId, Model, Profile};
 use super::{
     run_acl, run_blocking, run_cluster, run_cluster_scan, run_connection, run_expiry, run_keys, run_lists, run_pubsub,
-    run_scan, run_script, run_sets, run_strings, run_transaction,
+    run_scan, run_script, run_server, run_sets, run_strings, run_transaction,
 };
 
 /// Changes keys.
@@ -73,7 +73,7 @@ pub(super) static COMMANDS: &[Command] = &[
     command("client", -2, LOADING, NONE, run_connection::client),
     command("cluster", -2, 0, NONE, run_cluster::cluster),
     command("clusterscan", -2, READ, ONE, run_cluster_scan::cluster_scan),
-    command("command", -1, LOADING, NONE, run_connection::command),
+    command("command", -1, LOADING, NONE, run_server::command),
     command("dbsize", 1, READ, NONE, run_keys::dbsize),
     command("decr", 2, WRITE | GROWS, ONE, run_strings::decr),
     command("del", -2, WRITE, ALL, run_keys::del),
@@ -101,7 +101,7 @@ pub(super) static COMMANDS: &[Command] = &[
     command("hset", -4, WRITE | GROWS, ONE, run_lists::hset),
     command("incr", 2, WRITE | GROWS, ONE, run_strings::incr),
     command("incrby", 3, WRITE | GROWS, ONE, run_strings::incrby),
-    command("info", -1, LOADING, NONE, run_connection::info),
+    command("info", -1, LOADING, NONE, run_server::info),
     command("keys", 2, READ, NONE, run_scan::keys),
     command("llen", 2, READ, ONE, run_lists::llen),
     command("lmove", 5, WRITE | GROWS, TWO, run_blocking::lmove),
@@ -125,7 +125,7 @@ pub(super) static COMMANDS: &[Command] = &[
     command("readonly", 1, LOADING, NONE, run_connection::readonly),
     command("readwrite", 1, LOADING, NONE, run_connection::readwrite),
     command("reset", 1, IN_SUBSCRIBER | AT_ONCE | BEFORE_AUTH | LOADING | NO_SCRIPT, NONE, run_connection::reset),
-    command("role", 1, LOADING | NO_SCRIPT, NONE, run_connection::role),
+    command("role", 1, LOADING | NO_SCRIPT, NONE, run_server::role),
     command("rpop", -2, WRITE, ONE, run_lists::rpop),
     command("rpoplpush", 3, WRITE | GROWS, TWO, run_blocking::rpoplpush),
     command("rpush", -3, WRITE | GROWS, ONE, run_lists::rpush),

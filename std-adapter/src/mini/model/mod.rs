@@ -31,6 +31,7 @@ mod process;
 mod profile;
 mod replication;
 mod reply;
+mod route;
 #[cfg(test)]
 mod rule_tests;
 mod run_acl;
@@ -44,6 +45,7 @@ mod run_lists;
 mod run_pubsub;
 mod run_scan;
 mod run_script;
+mod run_server;
 mod run_sets;
 mod run_strings;
 mod run_transaction;

@@ -1,23 +1,10 @@
-//! What happens to a command before it runs: the checks in the order of real servers, redirects, queueing.
+//! What happens to a command before it runs: the checks in the order of real servers, queueing.
 
 use super::client::{Replies, Words};
-use super::commands::{
-    self, AT_ONCE, BEFORE_AUTH, Command, GROWS, IN_SUBSCRIBER, LOADING, NOT_INSIDE, SHARD_CHANNEL, WRITE,
-};
+use super::commands::{self, AT_ONCE, BEFORE_AUTH, Command, GROWS, IN_SUBSCRIBER, LOADING, NOT_INSIDE, WRITE};
 use super::ledger::Inside;
 use super::reply::Out;
-use super::store::slot_of;
-use super::{ClientId, Model, Profile, Redirects};
-
-/// Why a command does not run here.
-pub(super) enum Refusal {
-    Moved(u16, usize),
-    Ask(u16, usize),
-    TryAgain,
-    CrossSlot,
-    NotServed,
-    Down,
-}
+use super::{ClientId, Model, Profile};
 
 /// What became of a command.
 #[derive(PartialEq, Eq)]
@@ -180,9 +167,10 @@ impl Model {
             return Err("READONLY You can't write against a read only replica.".into());
         }
         if restricted && !command.has(IN_SUBSCRIBER) {
+            let kinds = if node.profile.sharded_channels() { "P|S" } else { "P" };
             return Err(format!(
-                "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this \
-                 context",
+                "ERR Can't execute '{}': only ({kinds})SUBSCRIBE / ({kinds})UNSUBSCRIBE / PING / QUIT / RESET are allowed in \
+                 this context",
                 full_name(command, words)
             )
             .into());
@@ -273,112 +261,6 @@ impl Model {
         state.transaction = None;
         state.unwatch();
     }
-
-    /// Whether the node of the connection may run the command.
-    pub(super) fn route(&mut self, id: ClientId, command: &Command, words: &Words) -> Result<(), Refusal> {
-        if command.name == "exec" {
-            // Looked at as one command with all keys of the queue.
-            let Some(transaction) = self.client(id).transaction.take() else { return Ok(()) };
-            // A transaction that will not run anyway: Redis still says that the slot has gone, Valkey why it does not run.
-            let lost = transaction.refused || self.client(id).touched;
-            let result = if lost && self.profile(id) == Profile::Valkey9 {
-                Ok(())
-            } else {
-                self.route_all(id, transaction.queued.iter().map(|(_, words)| words.as_slice()), true)
-            };
-            self.client(id).transaction = Some(transaction);
-            return result;
-        }
-        self.route_all(id, std::iter::once(words), false)
-    }
-
-    /// The decision for some commands that have to run together. Order as in the servers: slots equal and served, cluster up,
-    /// migration of the slot, importing with ASKING, reads at a replica, and at last the owner.
-    fn route_all<'w>(&mut self, id: ClientId, all: impl Iterator<Item = &'w Words>, exec: bool) -> Result<(), Refusal> {
-        let profile = self.profile(id);
-        let (asking, readonly) = (self.client(id).asking, self.client(id).readonly);
-        let in_multi = self.client(id).transaction.is_some() && !exec;
-        let me = self.node_of(id);
-        // A Valkey replica knows of its primary's migrations; a Redis replica does not.
-        let source = if profile.is_valkey() { self.shard_head(me) } else { me };
-        let node = &self.nodes[me];
-        let mut first: Option<(u16, usize, &Vec<u8>)> = None;
-        let (mut several, mut missing, mut existing) = (false, false, false);
-        let (mut writes, mut channels) = (false, false);
-        for words in all {
-            let Some(command) = commands::find(&words[0]) else { continue };
-            writes |= command.has(WRITE) || writes_by_flags(command, words);
-            channels |= command.has(SHARD_CHANNEL);
-            for key in command.keys_of(words) {
-                let slot = slot_of(key);
-                match first {
-                    None => {
-                        let owner = node.owner(slot).ok_or(Refusal::NotServed)?;
-                        first = Some((slot, owner, key));
-                    }
-                    Some((other, ..)) if other != slot => return Err(Refusal::CrossSlot),
-                    Some((_, _, other)) => several |= other != key,
-                }
-                let marked = node.importing.contains_key(&slot) || self.nodes[source].migrating.contains_key(&slot);
-                if marked && !command.has(SHARD_CHANNEL) {
-                    if node.store.contains(key) { existing = true } else { missing = true }
-                }
-            }
-        }
-        let Some((slot, owner, _)) = first else { return Ok(()) };
-        if self.is_down(me) {
-            return Err(Refusal::Down);
-        }
-        // Valkey 9 looks at the keys of a transaction at EXEC only.
-        let keys_count = !(in_multi && profile == Profile::Valkey9);
-        if owner == source
-            && let Some(&target) = self.nodes[source].migrating.get(&slot)
-            && missing
-            && keys_count
-        {
-            let some_left = existing && profile != Profile::Redis62;
-            return Err(if some_left { Refusal::TryAgain } else { Refusal::Ask(slot, target) });
-        }
-        if owner != me && asking && node.importing.contains_key(&slot) {
-            return if several && missing && keys_count { Err(Refusal::TryAgain) } else { Ok(()) };
-        }
-        if node.primary == Some(owner) && ((readonly && !writes) || channels) {
-            return Ok(());
-        }
-        if owner == me { Ok(()) } else { Err(Refusal::Moved(slot, owner)) }
-    }
-
-    /// How many commands were redirected so far.
-    #[must_use]
-    pub fn redirects(&self) -> Redirects {
-        self.redirects
-    }
-
-    pub(super) fn refusal_text(&self, refusal: &Refusal) -> String {
-        match refusal {
-            Refusal::Moved(slot, to) => format!("MOVED {slot} {}", self.redirect_to(*to)),
-            Refusal::Ask(slot, to) => format!("ASK {slot} {}", self.redirect_to(*to)),
-            Refusal::TryAgain => "TRYAGAIN Multiple keys request during rehashing of slot".to_owned(),
-            Refusal::CrossSlot => "CROSSSLOT Keys in request don't hash to the same slot".to_owned(),
-            Refusal::NotServed => "CLUSTERDOWN Hash slot not served".to_owned(),
-            Refusal::Down => "CLUSTERDOWN The cluster is down".to_owned(),
-        }
-    }
-
-    /// A node's primary, or itself if it is one.
-    pub(super) fn shard_head(&self, node: usize) -> usize {
-        self.nodes[node].primary.unwrap_or(node)
-    }
-}
-
-impl Redirects {
-    pub(super) fn count(&mut self, refusal: &Refusal) {
-        match refusal {
-            Refusal::Moved(..) => self.moved += 1,
-            Refusal::Ask(..) => self.ask += 1,
-            _ => {}
-        }
-    }
 }
 
 const SCRIPT_SUBS: [(&str, i32); 3] = [("load", 3), ("exists", -3), ("flush", -2)];
@@ -396,11 +278,6 @@ fn check_words(profile: Profile, command: &Command, words: &Words) -> Result<(),
     }
 }
 
-/// Whether it is a script that says of itself that it may write.
-fn writes_by_flags(command: &Command, words: &Words) -> bool {
-    command.name == "eval" && super::run_script::shebang(&words[1]).0.is_some_and(|flags| !flags.contains("no-writes"))
-}
-
 /// The name in messages: a container command with its sub-command.
 fn full_name(command: &Command, words: &Words) -> String {
     match (command.name, words.get(1)) {
@@ -416,18 +293,22 @@ pub(super) fn wrong_number(name: &str) -> String {
 }
 
 /// The error for an unknown command quotes the beginning of its arguments.
-fn unknown(_profile: Profile, words: &Words) -> Vec<u8> {
+fn unknown(profile: Profile, words: &Words) -> Vec<u8> {
     const MOST: usize = 128;
+    // Backquotes, and a comma behind every argument, before 7.0.
+    let (open, close, behind): (u8, u8, &[u8]) =
+        if profile == Profile::Redis62 { (b'`', b'`', b", ") } else { (b'\'', b'\'', b" ") };
     let mut args = Vec::new();
     for word in &words[1..] {
         if args.len() >= MOST {
             break;
         }
         let room = MOST - args.len();
-        args.push(b'\'');
+        args.push(open);
         args.extend_from_slice(&word[..word.len().min(room)]);
-        args.extend_from_slice(b"' ");
+        args.push(close);
+        args.extend_from_slice(behind);
     }
     let name = &words[0][..words[0].len().min(MOST)];
-    [b"ERR unknown command '", name, b"', with args beginning with: ", &args].concat()
+    [b"ERR unknown command ".as_slice(), &[open], name, &[close], b", with args beginning with: ", &args].concat()
 }

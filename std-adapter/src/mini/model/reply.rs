@@ -14,6 +14,11 @@ impl Out {
         Out { bytes: Vec::new(), pushes: false, resp3 }
     }
 
+    /// What follows is in that protocol.
+    pub(super) fn switch(&mut self, resp3: bool) {
+        self.resp3 = resp3;
+    }
+
     fn line(&mut self, kind: u8, text: &[u8]) {
         self.bytes.push(kind);
         // As servers do: a line break inside a status or error becomes a space.

@@ -188,6 +188,33 @@ fn blocking_commands_time_out_are_served_in_turn_and_hold_back_what_follows() {
 }
 
 #[test]
+fn a_wait_can_be_ended_by_another_connection() {
+    let (mut model, _, one) = shards(Profile::Redis7);
+    let blocked = model.connect(1);
+    for (word, reply) in [("", "*-1\r\n"), (" ERROR", "-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n")] {
+        assert_eq!(ask(&mut model, blocked, "BLPOP foo 0"), "");
+        let line = format!("CLIENT UNBLOCK {}{word}", blocked.get());
+        assert_eq!(ask(&mut model, one, &line), ":1\r\n");
+        assert_eq!(ask(&mut model, blocked, "PING"), format!("{reply}+PONG\r\n"));
+        assert_eq!(ask(&mut model, one, &line), ":0\r\n");
+    }
+}
+
+#[test]
+fn the_oldest_profile_speaks_its_own_way() {
+    let (mut model, _, one) = shards(Profile::Redis62);
+    for (line, reply) in [
+        ("BOGUS a b", "-ERR unknown command `BOGUS`, with args beginning with: `a`, `b`, \r\n"),
+        ("SSUBSCRIBE foo", "-ERR unknown command `SSUBSCRIBE`, with args beginning with: `foo`, \r\n"),
+        ("CLUSTER SHARDS", "-ERR Unknown subcommand or wrong number of arguments for 'SHARDS'. Try CLUSTER HELP.\r\n"),
+    ] {
+        assert_eq!(ask(&mut model, one, line), reply);
+    }
+    assert!(ask(&mut model, one, "CLUSTER SLOTS").contains("*3\r\n$9\r\n127.0.0.1\r\n:9001\r\n$40\r\n"));
+    assert!(ask(&mut model, one, "HELLO 3").starts_with("%7\r\n"));
+}
+
+#[test]
 fn a_write_in_a_script_on_a_readonly_connection_is_not_redirected() {
     all(|profile| {
         let (mut model, _, one) = shards(profile);

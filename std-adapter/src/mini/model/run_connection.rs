@@ -1,7 +1,6 @@
 //! Commands about the connection and the server.
 
 use super::client::{Replies, Words};
-use super::commands::{self, COMMANDS, Command};
 use super::reply::Out;
 use super::run_strings::{NOT_INTEGER, SYNTAX, number};
 use super::{ClientId, Model, Profile};
@@ -78,24 +77,24 @@ pub(super) fn auth(model: &mut Model, id: ClientId, words: &Words, out: &mut Out
             "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration \
              is correct?",
         ),
-        [_, password] => check(model, id, b"default", password, out),
-        [_, user, password] => check(model, id, user, password, out),
-        _ => return out.error("ERR syntax error"),
-    }
-    if out.bytes.is_empty() {
-        out.ok();
+        [_, password] if check(model, id, b"default", password, out) => out.ok(),
+        [_, user, password] if check(model, id, user, password, out) => out.ok(),
+        [_, _] | [_, _, _] => {}
+        _ => out.error("ERR syntax error"),
     }
 }
 
-/// Writes an error, or marks the client.
-fn check(model: &mut Model, id: ClientId, user: &[u8], password: &[u8], out: &mut Out) {
-    if model.nodes[model.node_of(id)].users.accept(user, password) {
+/// Marks the client, or writes an error.
+fn check(model: &mut Model, id: ClientId, user: &[u8], password: &[u8], out: &mut Out) -> bool {
+    let right = model.nodes[model.node_of(id)].users.accept(user, password);
+    if right {
         let client = model.client(id);
         client.authenticated = true;
         user.clone_into(&mut client.user);
     } else {
         out.error("WRONGPASS invalid username-password pair or user is disabled.");
     }
+    right
 }
 
 /// `HELLO [2|3 [AUTH user password] [SETNAME name]]`
@@ -111,8 +110,7 @@ pub(super) fn hello(model: &mut Model, id: ClientId, words: &Words, out: &mut Ou
     while let [option, tail @ ..] = rest {
         match (option.to_ascii_uppercase().as_slice(), tail) {
             (b"AUTH", [user, password, tail @ ..]) => {
-                check(model, id, user, password, out);
-                if !out.bytes.is_empty() {
+                if !check(model, id, user, password, out) {
                     return;
                 }
                 rest = tail;
@@ -141,7 +139,8 @@ pub(super) fn hello(model: &mut Model, id: ClientId, words: &Words, out: &mut Ou
         model.client(id).resp3 = resp3;
     }
     let resp3 = model.client(id).resp3;
-    *out = Out::new(resp3);
+    // Inside a transaction the reply has begun in the other protocol.
+    out.switch(resp3);
     describe(model, id, resp3, out);
 }
 
@@ -181,16 +180,24 @@ fn describe(model: &Model, id: ClientId, resp3: bool, out: &mut Out) {
 /// The sub-commands each profile has: name, number of words (negative: at least).
 fn client_subs(profile: Profile) -> &'static [(&'static str, i32)] {
     match profile {
-        Profile::Redis62 => &[("id", 2), ("getname", 2), ("setname", 3), ("reply", 3)],
-        Profile::Redis7 => &[("id", 2), ("getname", 2), ("setname", 3), ("reply", 3), ("no-evict", 3)],
-        Profile::Redis8 | Profile::Redis84 => {
-            &[("id", 2), ("getname", 2), ("setname", 3), ("reply", 3), ("no-evict", 3), ("setinfo", 4), ("no-touch", 3)]
-        }
+        Profile::Redis62 => &[("id", 2), ("getname", 2), ("setname", 3), ("reply", 3), ("unblock", -3)],
+        Profile::Redis7 => &[("id", 2), ("getname", 2), ("setname", 3), ("reply", 3), ("unblock", -3), ("no-evict", 3)],
+        Profile::Redis8 | Profile::Redis84 => &[
+            ("id", 2),
+            ("getname", 2),
+            ("setname", 3),
+            ("reply", 3),
+            ("unblock", -3),
+            ("no-evict", 3),
+            ("setinfo", 4),
+            ("no-touch", 3),
+        ],
         Profile::Valkey8 | Profile::Valkey9 => &[
             ("id", 2),
             ("getname", 2),
             ("setname", 3),
             ("reply", 3),
+            ("unblock", -3),
             ("no-evict", 3),
             ("setinfo", 4),
             ("no-touch", 3),
@@ -204,15 +211,14 @@ pub(super) fn check_client_sub(profile: Profile, words: &Words) -> Result<(), St
 }
 
 /// Existence and number of words of a sub-command.
-pub(super) fn check_sub_in(
-    _profile: Profile,
-    command: &str,
-    subs: &[(&str, i32)],
-    words: &Words,
-) -> Result<(), String> {
+pub(super) fn check_sub_in(profile: Profile, command: &str, subs: &[(&str, i32)], words: &Words) -> Result<(), String> {
     let name = String::from_utf8_lossy(&words[1]);
     let Some((sub, arity)) = subs.iter().find(|(sub, _)| sub.eq_ignore_ascii_case(&name)) else {
-        return Err(format!("ERR unknown subcommand '{name}'. Try {} HELP.", command.to_uppercase()));
+        let what = match profile {
+            Profile::Redis62 => "Unknown subcommand or wrong number of arguments for",
+            _ => "unknown subcommand",
+        };
+        return Err(format!("ERR {what} '{name}'. Try {} HELP.", command.to_uppercase()));
     };
     let wanted = arity.unsigned_abs() as usize;
     let fits = if *arity < 0 { words.len() >= wanted } else { words.len() == wanted };
@@ -239,6 +245,7 @@ pub(super) fn client(model: &mut Model, id: ClientId, words: &Words, out: &mut O
             _ => out.error([b"ERR Unrecognized option '".as_slice(), &words[2], b"'"].concat()),
         },
         b"capa" => out.ok(),
+        b"unblock" => unblock(model, words, out),
         b"reply" => match words[2].to_ascii_lowercase().as_slice() {
             b"on" => {
                 model.client(id).replies = Replies::On;
@@ -259,87 +266,15 @@ pub(super) fn client(model: &mut Model, id: ClientId, words: &Words, out: &mut O
     }
 }
 
-/// `COMMAND`, `COMMAND COUNT`, `COMMAND INFO name...`, `COMMAND DOCS` (which knows nothing)
-pub(super) fn command(_model: &mut Model, _id: ClientId, words: &Words, out: &mut Out) {
-    match words.get(1).map(|word| word.to_ascii_lowercase()).as_deref() {
-        None => {
-            out.array(COMMANDS.len());
-            COMMANDS.iter().for_each(|command| entry(command, out));
-        }
-        Some(b"count") => out.count(COMMANDS.len()),
-        Some(b"docs") => out.map(0),
-        Some(b"info") => {
-            out.array(words.len() - 2);
-            for name in &words[2..] {
-                match commands::find(name) {
-                    Some(command) => entry(command, out),
-                    None => out.null_array(),
-                }
-            }
-        }
-        Some(sub) => out.error(format!("ERR unknown subcommand '{}'. Try COMMAND HELP.", String::from_utf8_lossy(sub))),
-    }
-}
-
-fn entry(command: &Command, out: &mut Out) {
-    let (first, last, step) = command.keys;
-    out.array(6);
-    out.bulk(command.name);
-    out.int(command.arity.into());
-    let flag =
-        if command.has(commands::WRITE) { Some("write") } else { command.has(commands::READ).then_some("readonly") };
-    out.set(usize::from(flag.is_some()));
-    flag.into_iter().for_each(|flag| out.simple(flag));
-    out.count(first);
-    out.int(last.into());
-    out.count(step);
-}
-
-pub(super) fn info(model: &mut Model, id: ClientId, _words: &Words, out: &mut Out) {
-    let node = &model.nodes[model.node_of(id)];
-    let keys = model.nodes[model.node_of(id)].store.len();
-    let (server, version) = model.profile(id).product();
-    let mut text = String::from("# Server\r\n");
-    if server == "valkey" {
-        text.push_str("redis_version:7.2.4\r\nserver_name:valkey\r\n");
-    }
-    let role = if node.primary.is_some() { "slave" } else { "master" };
-    text.push_str(&format!(
-        "{server}_version:{version}\r\n{server}_mode:cluster\r\ntcp_port:{}\r\n\r\n# Clients\r\nconnected_clients:{}\r\n\r\n\
-         # Replication\r\nrole:{role}\r\n\r\n# Cluster\r\ncluster_enabled:1\r\n\r\n# Keyspace\r\n",
-        node.port,
-        model.clients.len()
-    ));
-    if keys > 0 {
-        text.push_str(&format!("db0:keys={keys},expires=0,avg_ttl=0\r\n"));
-    }
-    out.verbatim(&text);
-}
-
-pub(super) fn role(model: &mut Model, id: ClientId, _words: &Words, out: &mut Out) {
-    let me = model.node_of(id);
-    match model.nodes[me].primary {
-        None => {
-            let replicas: Vec<_> = model.nodes.iter().filter(|node| node.primary == Some(me)).collect();
-            out.array(3);
-            out.bulk("master");
-            out.int(1);
-            out.array(replicas.len());
-            for replica in replicas {
-                out.array(3);
-                out.bulk(&replica.host);
-                out.bulk(replica.port.to_string());
-                out.bulk("1");
-            }
-        }
-        Some(primary) => {
-            let primary = &model.nodes[primary];
-            out.array(5);
-            out.bulk("slave");
-            out.bulk(&primary.host);
-            out.int(primary.port.into());
-            out.bulk("connected");
-            out.int(1);
-        }
+/// `CLIENT UNBLOCK id [TIMEOUT | ERROR]`
+fn unblock(model: &mut Model, words: &Words, out: &mut Out) {
+    let error = match words.get(3).map(|word| word.to_ascii_lowercase()).as_deref() {
+        None | Some(b"timeout") => false,
+        Some(b"error") => true,
+        Some(_) => return out.error("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"),
+    };
+    match number(&words[2]) {
+        Some(id) => out.int(u64::try_from(id).is_ok_and(|id| model.unblock(ClientId(id), error)).into()),
+        None => out.error(NOT_INTEGER),
     }
 }
