@@ -231,6 +231,12 @@ impl Client {
         }
     }
 
+    /// Begins again with another configuration; nothing may have happened yet.
+    pub fn reconfigure(&mut self, config: Config, sizes: super::storage::Sizes) {
+        self.config = config;
+        self.engine = Cluster::new(config, SimStorage::new(sizes));
+    }
+
     /// The time as this client knows it.
     #[must_use]
     pub fn at(&self, now: u64) -> Instant {

@@ -374,7 +374,7 @@ impl World {
 
     fn broken(&mut self, link: u32, error: ConnectionError, rest: &[u8]) {
         let at = &self.links[link as usize];
-        let honest = !at.hostile;
+        let honest = !at.hostile && self.stage.is_none();
         self.note(What::Broken, [u64::from(link), rest.len() as u64, 0]);
         self.trace.say(|| error.to_string());
         let expected = matches!(error, ConnectionError::Handshake(_));
@@ -388,7 +388,7 @@ impl World {
     fn output(&mut self, client: usize, conn: ConnId, output: Output<'_>) {
         match output {
             Output::Reply { tag, frame, last, resent, .. } => {
-                let raw = frame.raw();
+                let raw = super::wire::without_attributes(frame.raw());
                 let hash = hash_of(raw);
                 self.note(What::Reply, [client as u64, tag, hash]);
                 self.trace.say(|| String::from_utf8_lossy(&raw[..raw.len().min(60)]).trim_end().replace("\r\n", " "));

@@ -18,6 +18,7 @@ pub mod options;
 pub mod report;
 pub mod run;
 pub mod scanning;
+pub mod script;
 pub mod servers;
 pub mod splitting;
 pub mod stats;

@@ -46,7 +46,7 @@ impl World {
         let dice = self.streams.of(Label::Work);
         let mut options = ScanOptions::new().count(dice.pick(&[10, 1, 100])).per_node(dice.pick(&[1, 2, 4]));
         options.checkpoint = dice.pick(&[128, 2, 16]);
-        options.stalls = 40;
+        options.stalls = if self.stage.is_some() { 4 } else { 40 };
         let walks = vec![Walk::IDLE; dice.pick(&[4, 1, 8])];
         self.clients[client].scan = Some(ScanRun {
             scan: ClusterScan::new(&options, walks),
@@ -157,8 +157,9 @@ impl World {
         }
         let steady = u32::from(self.options.steady);
         let mut missing = Vec::new();
-        for n in 0..steady {
-            let key = steady_key(n).into_bytes();
+        let written = self.stage.iter().flat_map(|stage| stage.keys.iter().cloned());
+        for key in (0..steady).map(steady_key).chain(written) {
+            let key = key.into_bytes();
             if !run.keys.contains(&key) && self.servers.readable(&key) {
                 missing.push(key);
             }
@@ -177,6 +178,9 @@ impl World {
         self.check(5, text.is_none() || hostile, || {
             format!("client {client}: the scan returned {}, which never was", text.unwrap_or_default())
         });
+        if self.stage.is_some() {
+            return;
+        }
         let gap = 200_000 + self.dice(Label::Work).exponential(1_000_000);
         self.after(gap, Ev::Scan(client));
     }

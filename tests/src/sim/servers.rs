@@ -94,6 +94,8 @@ pub struct SimNode {
     pub late: u64,
     /// Its address belongs to another cluster until then.
     pub stolen: u64,
+    /// New connections end behind so many replies.
+    pub hangs_up: Option<u32>,
     /// Every reply takes so much longer.
     pub slow: u64,
     /// The nodes do not hear it until then.
@@ -332,7 +334,8 @@ impl World {
     pub fn accept(&mut self, link: u32, node: usize, alien: bool) {
         let client = self.servers.model_of(alien).connect(if alien { 0 } else { node });
         self.servers.sessions.insert((alien, client), link);
-        let session = Session { client, alien, input: Vec::new(), blocked: None, number: 0, ends_after: None };
+        let ends_after = self.servers.nodes[node].hangs_up;
+        let session = Session { client, alien, input: Vec::new(), blocked: None, number: 0, ends_after };
         self.links[link as usize].session = Some(session);
     }
 
@@ -424,6 +427,7 @@ impl World {
             self.set_model_alarm();
         } else {
             self.served(link, sent, number, &out);
+            let out = self.prompted(link, words, sent).unwrap_or(out);
             self.answer(link, sent, out);
         }
         let at = &mut self.links[link as usize];
@@ -435,6 +439,32 @@ impl World {
         if closing || ended {
             self.server_closes(link);
         }
+    }
+
+    /// What a script wants the node to say instead. What it says counts as said by it.
+    fn prompted(&mut self, link: u32, words: &[Vec<u8>], sent: Sent) -> Option<Vec<u8>> {
+        let at = &self.links[link as usize];
+        let (client, node) = (at.client, at.node?);
+        let prompts = &mut self.stage.as_mut()?.prompts;
+        let name = String::from_utf8_lossy(&words[0]).into_owned();
+        let long = words.get(1).map(|sub| format!("{name}-{}", String::from_utf8_lossy(sub)));
+        let fits = |command: &str| command == "*" || command == name || Some(command) == long.as_deref();
+        let found = prompts.iter().position(|prompt| prompt.node == node && fits(&prompt.command))?;
+        let prompt = &mut prompts[found];
+        prompt.left -= 1;
+        let bytes = prompt.bytes.clone();
+        if prompt.left == 0 {
+            prompts.remove(found);
+        }
+        if let Sent::One(tag) = sent
+            && let Some(request) = self.clients[client].requests.get_mut(tag as usize)
+            && let Some(last) = request.served.last_mut()
+        {
+            let len = wire::value_len(&bytes).unwrap_or(bytes.len());
+            last.hash = hash_of(&bytes[..len]);
+            last.ran &= !is_refusal(&bytes);
+        }
+        Some(bytes)
     }
 
     /// Sends a reply on its way, as the node sends it.

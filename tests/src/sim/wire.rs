@@ -93,6 +93,20 @@ pub fn value_len(bytes: &[u8]) -> Option<usize> {
     Some(at)
 }
 
+/// A value without the attributes in front of it.
+#[must_use]
+pub fn without_attributes(bytes: &[u8]) -> &[u8] {
+    let mut rest = bytes;
+    while rest.first() == Some(&b'|') {
+        let Some((header, mut at)) = line(rest, 1) else { return rest };
+        for _ in 0..2 * number(header).unwrap_or(0) {
+            at += rest.get(at..).and_then(value_len).unwrap_or(0);
+        }
+        rest = rest.get(at..).unwrap_or_default();
+    }
+    rest
+}
+
 /// The payloads of a value in order, each behind its kind: what a reader of tokens sees of it.
 #[must_use]
 pub fn flatten(bytes: &[u8]) -> Vec<u8> {
@@ -167,6 +181,12 @@ mod tests {
                 assert_eq!(value_len(&whole.as_bytes()[..cut]), None, "{whole:?} {cut}");
             }
         }
+    }
+
+    #[test]
+    fn attributes_are_taken_off() {
+        assert_eq!(without_attributes(b"|1\r\n+a\r\n|1\r\n+b\r\n+c\r\n:1\r\n+OK\r\n"), b"+OK\r\n");
+        assert_eq!(without_attributes(b"+OK\r\n"), b"+OK\r\n");
     }
 
     #[test]

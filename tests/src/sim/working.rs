@@ -306,6 +306,13 @@ impl World {
             Owner::Scan(ticket) => self.scan_reply(client, ticket, frame),
             Owner::Part(split, part) => self.part_reply(client, split, part, frame),
             Owner::Sub(ticket) => self.sub_refused(client, ticket, frame),
+            Owner::Script(_) => {
+                if let Some(stage) = &mut self.stage {
+                    stage
+                        .answers
+                        .insert((client, tag), super::script::readable(super::wire::without_attributes(frame.raw())));
+                }
+            }
             _ => {}
         }
     }

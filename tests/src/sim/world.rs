@@ -112,6 +112,8 @@ pub struct World {
     pub phase: Phase,
     /// The first broken promise.
     pub violation: Option<Violation>,
+    /// What a script wants servers to say, and what it was answered.
+    pub stage: Option<super::script::Stage>,
 }
 
 /// The clock of a run begins here, so that nothing happens at time 0.
@@ -138,6 +140,7 @@ impl World {
             clients,
             phase: Phase::Safety,
             violation: None,
+            stage: None,
         }
     }
 

@@ -1,0 +1,196 @@
+//! Runs that people can read: a text file, a line an act.
+//!
+//! First come lines that say what there is:
+//!
+//! ```text
+//! cluster 3 1 redis7        primaries, replicas of each, the servers' habits
+//! clients 1
+//! option resp2 | password | window 4 | reads 1 | cut bytes | delay 2ms | receive 2048 | leases 1 | hops 5
+//! ```
+//!
+//! Then come acts, done one after the other. Time only passes in `wait 5ms` and `until NAME within 2s` (`until all`).
+//! Nodes are `A`, `B`, `C` for primaries and `A'` for their replicas; nodes that come later go on in the alphabet. `{A}` in a
+//! key stands for a hash tag whose slot is A's at first, `{A:2}` for another one.
+//!
+//! ```text
+//! c0 r1 = GET {A}k                       a request and its name; [timeout=50ms always stream domain=1] may stand before `=`
+//! c0 t = MULTI ; SET {A}k 1 ; EXEC       a group
+//! c0 r x 100 = GET {A}k#                 a hundred of them, r0 to r99; # is the number
+//! cancel r1
+//! set {A}k v | keys 500 prefix           an operator writes
+//! slow A 1s | pause A 5s | hole A | reset A | cut A 10 | finish A 1 | refuse A 1s | ignore A 1s | closes A 1s | partition A 1s
+//! crash A | restart A | failover A' | takeover A' | loading A on | meet D | rename A 10.9.0.1 | forget {A}k at B
+//! migrate {A}k to B | movekey {A}k | finish-move {A}k | move {A}k to B | settle
+//! inject A "bytes"                       bytes from A to its clients, out of turn
+//! answer A GET "bytes" 2                 what A says to the next two such commands
+//! scan c0 | want c0 {A}ch | unwant c0 {A}ch | publish {A}ch | refresh c0
+//! ```
+//!
+//! Expectations, each of which fails the run: see [`expects`].
+
+mod acts;
+pub mod expects;
+mod start;
+
+pub use expects::readable;
+use std::collections::{BTreeMap, VecDeque};
+
+use super::run::Report;
+use super::world::World;
+
+/// What a script has besides its world.
+pub struct Script {
+    /// The world.
+    pub world: World,
+    /// Requests by name: client and tag.
+    pub names: BTreeMap<String, (usize, u64)>,
+    /// The number of primaries, and of replicas of each.
+    shards: (usize, usize),
+    /// Hash tags by node, and which of its kind.
+    tags: BTreeMap<(usize, usize), String>,
+}
+
+/// What a server is to say instead of its own answer: node, command, bytes, how often.
+#[derive(Clone, Debug)]
+pub struct Prompt {
+    /// The node.
+    pub node: usize,
+    /// The command's name, with its sub-command if it has one; `*` for any.
+    pub command: String,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// How often still.
+    pub left: u32,
+}
+
+/// Prompts, and what requests of the script were answered.
+#[derive(Clone, Debug, Default)]
+pub struct Stage {
+    /// What servers are to say.
+    pub prompts: VecDeque<Prompt>,
+    /// Keys that an operator wrote.
+    pub keys: Vec<String>,
+    /// The last answers, readable.
+    pub answers: BTreeMap<(usize, u64), String>,
+}
+
+/// Runs a script. The report has the broken promise, if one was.
+///
+/// # Errors
+/// The line that could not be read, or an expectation that was not met.
+pub fn run(text: &str, shown: Option<usize>) -> Result<Report, String> {
+    let lines: Vec<(usize, Vec<String>)> = (1..)
+        .zip(text.lines())
+        .filter_map(|(number, line)| {
+            let words = words(line);
+            (!words.is_empty()).then_some((number, words))
+        })
+        .collect();
+    let heads = lines.iter().take_while(|(_, words)| matches!(words[0].as_str(), "cluster" | "clients" | "option"));
+    let count = heads.clone().count();
+    let mut script = Script::new(heads.map(|(_, words)| words.as_slice()), shown)?;
+    for (number, words) in &lines[count..] {
+        let done = if words[0] == "expect" { script.expect(&words[1..]) } else { script.act(words) };
+        if let Some(violation) = &script.world.violation {
+            let text = format!("line {number}: I{} is broken: {}", violation.invariant, violation.text);
+            return Err(explain(text, &script.world));
+        }
+        done.map_err(|error| explain(format!("line {number}: {}: {error}", words.join(" ")), &script.world))?;
+    }
+    script.world.finish_script();
+    if let Some(violation) = &script.world.violation {
+        let text = format!("at the end: I{} is broken: {}", violation.invariant, violation.text);
+        return Err(explain(text, &script.world));
+    }
+    Ok(script.world.report())
+}
+
+fn explain(text: String, world: &World) -> String {
+    format!("{text}\n{}", world.trace.lines().join("\n"))
+}
+
+/// The words of a line: between blanks, or quoted, with `\r`, `\n`, `\"` and `\\`. `#` at the beginning of a word ends the
+/// line, unless a digit or nothing follows.
+fn words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut rest = line.trim_start();
+    while let Some(first) = rest.chars().next() {
+        if first == '#' {
+            break;
+        }
+        let mut word = String::new();
+        let mut used = rest.len();
+        if first == '"' {
+            let mut chars = rest.char_indices().skip(1);
+            while let Some((at, c)) = chars.next() {
+                match c {
+                    '"' => {
+                        used = at + 1;
+                        break;
+                    }
+                    '\\' => match chars.next() {
+                        Some((_, 'r')) => word.push('\r'),
+                        Some((_, 'n')) => word.push('\n'),
+                        Some((_, other)) => word.push(other),
+                        None => {}
+                    },
+                    c => word.push(c),
+                }
+            }
+        } else {
+            used = rest.find(char::is_whitespace).unwrap_or(rest.len());
+            word.push_str(&rest[..used]);
+        }
+        words.push(word);
+        rest = rest[used..].trim_start();
+    }
+    words
+}
+
+/// A span like `5ms`, `2s`, `100us`.
+fn span(text: &str) -> Result<u64, String> {
+    let units = [("us", 1), ("ms", 1_000), ("s", 1_000_000)];
+    let found = units.iter().find_map(|(unit, micros)| Some(text.strip_suffix(unit)?.parse::<u64>().ok()? * micros));
+    found.ok_or_else(|| format!("{text} is no span"))
+}
+
+fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| format!("{text} is no number"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_cut_into_words() {
+        assert_eq!(words("c0 r = GET k # what"), ["c0", "r", "=", "GET", "k"]);
+        assert_eq!(words("inject A \"a b\\r\\n\\\"\""), ["inject", "A", "a b\r\n\""]);
+        assert_eq!(words("  # nothing"), Vec::<String>::new());
+        assert_eq!(words("x \"\""), ["x", ""]);
+    }
+
+    #[test]
+    fn spans_are_read() {
+        assert_eq!((span("5ms"), span("2s"), span("7us")), (Ok(5_000), Ok(2_000_000), Ok(7)));
+        assert!(span("5").is_err() && span("s").is_err());
+    }
+
+    #[test]
+    fn an_expectation_that_is_not_met_fails_the_script() {
+        let script = |expect: &str| {
+            run(&format!("cluster 3 0 redis7\nset {{A}}k v\nc0 r = GET {{A}}k\nuntil r within 2s\n{expect}\n"), None)
+        };
+        assert!(script("expect r done v").is_ok());
+        for wrong in [
+            "expect r done w",
+            "expect r error ERR",
+            "expect r runs 2",
+            "expect dials A <= 0",
+            "expect r maybe",
+            "nonsense",
+        ] {
+            assert!(script(wrong).is_err(), "{wrong}");
+        }
+    }
+}
