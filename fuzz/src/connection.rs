@@ -121,7 +121,7 @@ impl<'a> Run<'a> {
     fn with<T>(&mut self, f: impl FnOnce(&mut Cluster<Storage>, Instant, &Env<'_>) -> T) -> T {
         let seeds = [address(0), address(1)];
         let now = self.at();
-        f(&mut self.cluster, now, &Env { settings: &self.settings, seeds: &seeds })
+        f(&mut self.cluster, now, &Env::new(&self.settings, &seeds))
     }
 
     fn operate(&mut self, op: u8) {
