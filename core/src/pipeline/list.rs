@@ -9,6 +9,16 @@ type Kept = u32;
 #[cfg(not(target_pointer_width = "64"))]
 type Kept = u16;
 
+#[cfg(target_pointer_width = "64")]
+const fn wide(kept: Kept) -> u32 {
+    kept
+}
+
+#[cfg(not(target_pointer_width = "64"))]
+const fn wide(kept: Kept) -> u32 {
+    kept as u32
+}
+
 /// An index as tables keep it: 4 bytes where pointers have 64 bits, else 2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ix(Kept);
@@ -17,7 +27,7 @@ impl Ix {
     /// No place.
     pub(crate) const NONE: Self = Self(Kept::MAX);
     /// Indices are below this: 2^32 - 1, or 65,535 where pointers have 32 bits.
-    pub(crate) const LIMIT: u32 = Kept::MAX as u32;
+    pub(crate) const LIMIT: u32 = wide(Kept::MAX);
 
     /// From an index, or from [`NONE`].
     pub(crate) const fn new(index: u32) -> Self {
@@ -25,9 +35,8 @@ impl Ix {
     }
 
     /// The index, or [`NONE`].
-    #[expect(clippy::cast_lossless, reason = "of another width elsewhere")]
     pub(crate) const fn get(self) -> u32 {
-        if self.0 == Kept::MAX { NONE } else { self.0 as u32 }
+        if self.0 == Kept::MAX { NONE } else { wide(self.0) }
     }
 
     /// The index, if there is one.
