@@ -86,6 +86,7 @@ impl Duration {
 
     /// The span times `n`; saturates.
     #[must_use]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     pub const fn saturating_mul(self, n: u64) -> Self {
         Self::from_micros(self.as_micros().saturating_mul(n))
     }
@@ -134,6 +135,7 @@ impl Instant {
 
     /// The time from `earlier` to `self`, zero when `earlier` is the later one.
     #[must_use]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.as_micros().saturating_sub(earlier.as_micros()))
     }
@@ -143,6 +145,7 @@ impl Add<Duration> for Instant {
     type Output = Self;
 
     /// Saturates at the end of time.
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     fn add(self, d: Duration) -> Self {
         Self::from_micros(self.as_micros().saturating_add(d.as_micros()))
     }

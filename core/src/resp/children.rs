@@ -78,7 +78,7 @@ struct Passed;
 impl<'a> Accept<'a> for Passed {
     type Out = (&'a [u8], u64);
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn accept(self, rest: &'a [u8], value: Value<'a>) -> Option<Self::Out> {
         let more = match value {
             Value::Aggregate(kind @ (Aggregate::Push | Aggregate::Attribute), count) => {
@@ -97,7 +97,7 @@ struct Head;
 impl<'a> Accept<'a> for Head {
     type Out = (Token<'a>, &'a [u8]);
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn accept(self, rest: &'a [u8], value: Value<'a>) -> Option<Self::Out> {
         Some((value.token(), rest))
     }
@@ -165,7 +165,7 @@ fn streamed_end<'a>(_: Token<'a>, _: &'a [u8]) -> Option<&'a [u8]> {
 }
 
 impl<'a> Value<'a> {
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn token(self) -> Token<'a> {
         match self {
             Self::Line(kind, bytes) | Self::String(kind, bytes) => kind.token(bytes),
@@ -219,7 +219,7 @@ impl<'a> Children<'a> {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn yield_child(&mut self, raw: &'a [u8], rest: &'a [u8], token: Token<'a>, content: &'a [u8]) -> Option<Frame<'a>> {
         let bytes = raw.get(..raw.len().wrapping_sub(rest.len()))?;
         self.rest = rest;
@@ -260,7 +260,7 @@ impl FusedIterator for Children<'_> {}
 impl<'a> Accept<'a> for &mut Children<'a> {
     type Out = Frame<'a>;
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn accept(self, rest: &'a [u8], value: Value<'a>) -> Option<Frame<'a>> {
         match value {
             Value::Aggregate(Aggregate::Attribute | Aggregate::Push, _) => None,

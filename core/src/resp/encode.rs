@@ -121,13 +121,16 @@ impl Cursor<'_> {
         Some(())
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     fn header(&mut self, kind: u8, number: u64) -> Option<()> {
         let digit = b'0'.wrapping_add(number as u8);
-        if number < 10 {
+        // Shorter code where flash counts.
+        let wide = cfg!(target_pointer_width = "64");
+        if wide && number < 10 {
             return self.array([kind, digit, b'\r', b'\n']);
         }
-        if number < 100 {
+        if wide && number < 100 {
             let number = number as u8;
             let (tens, ones) = (number.wrapping_div(10), number.wrapping_rem(10));
             return self.array([kind, b'0'.wrapping_add(tens), b'0'.wrapping_add(ones), b'\r', b'\n']);
@@ -137,7 +140,8 @@ impl Cursor<'_> {
         self.array(*b"\r\n")
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     fn bulk(&mut self, bytes: &[u8]) -> Option<()> {
         self.put(bytes)?;
         self.array(*b"\r\n")

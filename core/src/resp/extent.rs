@@ -103,7 +103,7 @@ struct Scalar<'s, 'a> {
 impl<'a> Accept<'a> for Scalar<'_, 'a> {
     type Out = usize;
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn accept(self, rest: &'a [u8], value: Value<'a>) -> Option<usize> {
         let used = self.buf.len().wrapping_sub(rest.len());
         let limit = match value {

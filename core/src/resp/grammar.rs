@@ -37,10 +37,15 @@ pub(super) trait Accept<'a> {
 /// Reads one value's header, or the whole value if it is not an aggregate, and hands it to `to` with what
 /// follows it. `None` if the grammar or `to` gives up.
 ///
-/// It is handed over at one place for each common type, so that what is done for the others falls away there.
+/// It is handed over at one place for each common type, so that what is done for the others falls away there. Where
+/// registers are narrow, flash counts: there one function reads every type, and all are handed over at one place.
 #[inline(always)]
 pub(super) fn value<'a, A: Accept<'a>>(input: &'a [u8], to: A) -> Option<A::Out> {
     let (body, kind): (_, u8) = be_u8::<_, ()>(input).ok()?;
+    if NARROW {
+        let (rest, value) = any(kind, body).ok()?;
+        return to.accept(rest, value);
+    }
     match kind {
         b'$' => match string(body) {
             Ok((rest, bytes)) => to.accept(rest, Value::String(Text::Bulk, bytes)),
@@ -67,6 +72,34 @@ pub(super) fn value<'a, A: Accept<'a>>(input: &'a [u8], to: A) -> Option<A::Out>
             let (rest, value) = rare(kind, body).ok()?;
             to.accept(rest, value)
         }
+    }
+}
+
+/// Whether registers are narrow, which goes by the width of pointers. Code is then kept small rather than fast: what is
+/// done eight bytes at a time elsewhere is slow there as well.
+const NARROW: bool = cfg!(not(target_pointer_width = "64"));
+
+/// Every type, behind its type byte.
+#[inline(never)]
+fn any(kind: u8, input: &[u8]) -> Parsed<'_, Value<'_>> {
+    match kind {
+        b'$' => match string(input) {
+            Ok((rest, bytes)) => Ok((rest, Value::String(Text::Bulk, bytes))),
+            Err(_) => Ok((null(input).ok_or(GIVE_UP)?, Value::Null(Null::Bulk))),
+        },
+        b':' => {
+            let (rest, number) = integer(input)?;
+            Ok((rest, Value::Integer(number)))
+        }
+        b'+' => {
+            let (rest, text) = line(input)?;
+            Ok((rest, Value::Line(Text::Simple, text)))
+        }
+        b'*' => match length(input) {
+            Ok((rest, count)) => Ok((rest, Value::Aggregate(Aggregate::Array, count))),
+            Err(_) => Ok((null(input).ok_or(GIVE_UP)?, Value::Null(Null::Array))),
+        },
+        _ => rare(kind, input),
     }
 }
 
@@ -106,7 +139,8 @@ fn null(input: &[u8]) -> Option<&[u8]> {
 }
 
 /// CR LF.
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "64", inline(always))]
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
 fn end(input: &[u8]) -> Parsed<'_, ()> {
     match input.split_first_chunk::<2>() {
         Some((b"\r\n", rest)) => Ok((rest, ())),
@@ -115,10 +149,11 @@ fn end(input: &[u8]) -> Parsed<'_, ()> {
 }
 
 /// A canonical unsigned number of at most 18 digits, and CR LF.
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "64", inline(always))]
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
 fn length(input: &[u8]) -> Parsed<'_, u64> {
     // Most lengths have one or two digits.
-    if let Some(&[first, second, third, fourth]) = input.first_chunk() {
+    if !NARROW && let Some(&[first, second, third, fourth]) = input.first_chunk() {
         let (tens, ones) = (first.wrapping_sub(b'0'), second.wrapping_sub(b'0'));
         if tens <= 9 && second == b'\r' && third == b'\n' {
             return Ok((input.get(3..).ok_or(GIVE_UP)?, u64::from(tens)));
@@ -152,15 +187,16 @@ fn long_length(input: &[u8]) -> Parsed<'_, u64> {
 }
 
 /// A canonical signed number of at most 18 digits, and CR LF.
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "64", inline(always))]
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
 fn integer(input: &[u8]) -> Parsed<'_, i64> {
     let (negative, digits) = match input.split_first() {
         Some((b'-', digits)) => (true, digits),
         _ => (false, input),
     };
     let (rest, magnitude) = match digits.first_chunk() {
-        Some(&chunk) => eight_digits(digits, u64::from_le_bytes(chunk))?,
-        None => long_length(digits)?,
+        Some(&chunk) if !NARROW => eight_digits(digits, u64::from_le_bytes(chunk))?,
+        _ => long_length(digits)?,
     };
     Ok((rest, signed(magnitude, negative).ok_or(GIVE_UP)?))
 }
@@ -193,7 +229,8 @@ fn eight_digits(input: &[u8], chunk: u64) -> Parsed<'_, u64> {
 }
 
 /// Text up to CR LF.
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "64", inline(always))]
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
 fn line(input: &[u8]) -> Parsed<'_, &[u8]> {
     let at = line_end(input).ok_or(GIVE_UP)?;
     let (text, rest) = input.split_at_checked(at).ok_or(GIVE_UP)?;
@@ -202,7 +239,8 @@ fn line(input: &[u8]) -> Parsed<'_, &[u8]> {
 }
 
 /// A length, so many bytes, CR LF.
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "64", inline(always))]
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
 fn string(input: &[u8]) -> Parsed<'_, &[u8]> {
     let (rest, len) = length(input)?;
     let len = usize::try_from(len).map_err(|_| GIVE_UP)?;
@@ -234,8 +272,12 @@ fn aggregate(input: &[u8], kind: Aggregate) -> Parsed<'_, Value<'_>> {
 }
 
 /// Where the first CR or LF is.
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "64", inline(always))]
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
 pub(super) fn line_end(input: &[u8]) -> Option<usize> {
+    if NARROW {
+        return input.iter().position(|&byte| byte == b'\r' || byte == b'\n');
+    }
     let mut rest = input;
     let mut skipped = 0_usize;
     while let Some((&chunk, after)) = rest.split_first_chunk::<8>() {

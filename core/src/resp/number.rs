@@ -80,9 +80,9 @@ impl Decimal {
         let mut left = number;
         let mut start = Self::MAX as u8;
         for place in text.iter_mut().rev() {
-            // A constant divisor: the compiler makes it a multiplication, and nothing can be zero.
-            *place = b'0'.wrapping_add(low_digit(left));
-            left = left.wrapping_div(10);
+            let (tenth, last) = tenth(left);
+            *place = b'0'.wrapping_add(last);
+            left = tenth;
             start = start.wrapping_sub(1);
             if left == 0 {
                 break;
@@ -118,12 +118,43 @@ impl core::fmt::Debug for Decimal {
     }
 }
 
-fn low_digit(number: u64) -> u8 {
-    number.wrapping_rem(10) as u8
+/// A tenth, and the digit that is left over. The divisor is constant, so nothing can be divided by zero.
+#[cfg(target_pointer_width = "64")]
+const fn tenth(number: u64) -> (u64, u8) {
+    (number.wrapping_div(10), number.wrapping_rem(10) as u8)
 }
+
+/// A tenth, and the digit that is left over: 16 bits at a time, since a division of 64 bits takes 1 KiB of code where the
+/// processor has none.
+#[cfg(any(test, not(target_pointer_width = "64")))]
+const fn narrow_tenth(number: u64) -> (u64, u8) {
+    let (mut quotient, mut rest, mut shift) = (0_u64, 0_u32, 64_u32);
+    while shift > 0 {
+        shift = shift.wrapping_sub(16);
+        let part = (rest << 16) | (number.wrapping_shr(shift) as u32 & 0xffff);
+        quotient = (quotient << 16) | part.wrapping_div(10) as u64;
+        rest = part.wrapping_rem(10);
+    }
+    (quotient, rest as u8)
+}
+
+#[cfg(not(target_pointer_width = "64"))]
+use narrow_tenth as tenth;
 
 /// How many decimal digits `number` has.
 pub(super) const fn digits(number: u64) -> usize {
+    if cfg!(not(target_pointer_width = "64")) {
+        // No division, as above.
+        let (mut count, mut bound) = (1_usize, 10_u64);
+        while number >= bound {
+            count = count.wrapping_add(1);
+            bound = match bound.checked_mul(10) {
+                Some(bound) => bound,
+                None => return count,
+            };
+        }
+        return count;
+    }
     match number.checked_ilog10() {
         Some(log) => (log as usize).saturating_add(1),
         None => 1,
@@ -135,6 +166,18 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::string::ToString;
+
+    #[test]
+    fn tenths_without_a_wide_division() {
+        for number in [0, 9, 10, 0xffff, 0x1_0000, 99_999_999_999, u64::MAX, u64::MAX - 5] {
+            assert_eq!(narrow_tenth(number), tenth(number), "{number}");
+        }
+        let mut number = 1_u64;
+        for _ in 0..2_000 {
+            number = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(13);
+            assert_eq!(narrow_tenth(number), tenth(number), "{number}");
+        }
+    }
 
     #[test]
     fn refuses_what_is_not_canonical() {

@@ -121,7 +121,7 @@ impl TokenState {
     }
 
     /// Closes every level that awaits nothing more; true if that ended the top-level value.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn close(&mut self, levels: &[Level], frame: u64) -> bool {
         if self.depth != 0 {
             return self.pop(levels, frame);
@@ -405,7 +405,7 @@ impl<'a> TokenReader<'_, 'a> {
     }
 
     /// Accounts for a value without children that was read to its end.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn scalar(&mut self) {
         self.begin();
         if self.state.top.remaining == 0 {
@@ -414,7 +414,7 @@ impl<'a> TokenReader<'_, 'a> {
     }
 
     /// Accounts for a value without children that begins.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn begin(&mut self) {
         let top = &mut self.state.top;
         self.last = top.flags & Level::INHERITED;
@@ -422,7 +422,7 @@ impl<'a> TokenReader<'_, 'a> {
         top.remaining = top.remaining.wrapping_sub(1);
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn close(&mut self) {
         if self.state.close(self.levels, self.limits.frame) {
             self.last |= BOUNDARY;
@@ -442,7 +442,7 @@ impl<'a> Accept<'a> for &mut TokenReader<'_, 'a> {
 
     /// Checks a value against the limits and accounts for it; `None` leaves it to the byte-wise reader, which
     /// finds the byte that passed the limit (or that none did: only sizes that pass no limit are accepted here).
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn accept(self, rest: &'a [u8], value: Value<'a>) -> Option<Token<'a>> {
         let used = self.rest.len().wrapping_sub(rest.len()) as u64;
         let end = self.state.offset.wrapping_add(used);

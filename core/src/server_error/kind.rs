@@ -99,38 +99,42 @@ kinds! {
 impl ErrorKind {
     /// The kind of the line `text`.
     pub(super) fn of(text: &[u8]) -> Self {
+        // A table, not a `match`: that would become a kilobyte of comparisons, and errors are rare.
+        const CODES: &[(&[u8], ErrorKind)] = &[
+            (b"MOVED", ErrorKind::Moved),
+            (b"ASK", ErrorKind::Ask),
+            (b"TRYAGAIN", ErrorKind::TryAgain),
+            (b"CLUSTERDOWN", ErrorKind::ClusterDown),
+            (b"CROSSSLOT", ErrorKind::CrossSlot),
+            (b"READONLY", ErrorKind::ReadOnly),
+            (b"MASTERDOWN", ErrorKind::MasterDown),
+            (b"LOADING", ErrorKind::Loading),
+            (b"BUSY", ErrorKind::Busy),
+            (b"NOREPLICAS", ErrorKind::NoReplicas),
+            (b"OOM", ErrorKind::OutOfMemory),
+            (b"MISCONF", ErrorKind::Misconf),
+            (b"UNBLOCKED", ErrorKind::Unblocked),
+            (b"EXECABORT", ErrorKind::ExecAbort),
+            (b"NOSCRIPT", ErrorKind::NoScript),
+            (b"NOAUTH", ErrorKind::NoAuth),
+            (b"WRONGPASS", ErrorKind::WrongPass),
+            (b"NOPERM", ErrorKind::NoPerm),
+            (b"NOPROTO", ErrorKind::NoProto),
+            (b"DENIED", ErrorKind::Denied),
+            (b"-DENIED", ErrorKind::Denied),
+            (b"NOGROUP", ErrorKind::NoGroup),
+            (b"WRONGTYPE", ErrorKind::WrongType),
+            (b"BUSYGROUP", ErrorKind::BusyGroup),
+            (b"BUSYKEY", ErrorKind::BusyKey),
+            (b"NOSUB", ErrorKind::NoSub),
+            (b"REDIRECT", ErrorKind::Redirect),
+            (b"IOERR", ErrorKind::IoError),
+        ];
         let (code, rest) = first_word(text);
-        match code {
-            b"ERR" => rest.map_or(Self::Generic, Self::of_generic),
-            b"MOVED" => Self::Moved,
-            b"ASK" => Self::Ask,
-            b"TRYAGAIN" => Self::TryAgain,
-            b"CLUSTERDOWN" => Self::ClusterDown,
-            b"CROSSSLOT" => Self::CrossSlot,
-            b"READONLY" => Self::ReadOnly,
-            b"MASTERDOWN" => Self::MasterDown,
-            b"LOADING" => Self::Loading,
-            b"BUSY" => Self::Busy,
-            b"NOREPLICAS" => Self::NoReplicas,
-            b"OOM" => Self::OutOfMemory,
-            b"MISCONF" => Self::Misconf,
-            b"UNBLOCKED" => Self::Unblocked,
-            b"EXECABORT" => Self::ExecAbort,
-            b"NOSCRIPT" => Self::NoScript,
-            b"NOAUTH" => Self::NoAuth,
-            b"WRONGPASS" => Self::WrongPass,
-            b"NOPERM" => Self::NoPerm,
-            b"NOPROTO" => Self::NoProto,
-            b"DENIED" | b"-DENIED" => Self::Denied,
-            b"NOGROUP" => Self::NoGroup,
-            b"WRONGTYPE" => Self::WrongType,
-            b"BUSYGROUP" => Self::BusyGroup,
-            b"BUSYKEY" => Self::BusyKey,
-            b"NOSUB" => Self::NoSub,
-            b"REDIRECT" => Self::Redirect,
-            b"IOERR" => Self::IoError,
-            _ => Self::Other,
+        if code == b"ERR" {
+            return rest.map_or(Self::Generic, Self::of_generic);
         }
+        CODES.iter().find(|(known, _)| code == *known).map_or(Self::Other, |(_, kind)| *kind)
     }
 
     /// The kinds that share the code `ERR` and differ by text only.

@@ -59,7 +59,8 @@ impl Slot {
 
     /// The slot of a key: CRC16 of its hash tag, or of the whole key when it has none, modulo 16384.
     #[must_use]
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     pub fn of_key(key: &[u8]) -> Self {
         Self::masked(crc16(hash_tag(key)))
     }

@@ -26,9 +26,13 @@ const ONES: u64 = u64::from_le_bytes([0x01; 8]);
 const TOPS: u64 = u64::from_le_bytes([0x80; 8]);
 
 /// Index of the first `needle`. Keys are short: a call to a general search costs more than this. Long ones go by blocks of
-/// 32 bytes with one branch each, then by eight bytes.
-#[inline]
+/// 32 bytes with one branch each, then by eight bytes. Where registers are narrow that is no gain, and flash counts.
+#[cfg_attr(target_pointer_width = "64", inline)]
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
 fn find(bytes: &[u8], needle: u8) -> Option<usize> {
+    if cfg!(not(target_pointer_width = "64")) {
+        return bytes.iter().position(|&byte| byte == needle);
+    }
     let needles = ONES.wrapping_mul(u64::from(needle));
     let mut rest = bytes;
     let mut at = 0_usize;
