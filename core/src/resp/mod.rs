@@ -46,6 +46,8 @@ mod tokens;
 mod walk;
 
 #[cfg(test)]
+mod edge_tests;
+#[cfg(test)]
 mod frame_tests;
 #[cfg(test)]
 mod tests;

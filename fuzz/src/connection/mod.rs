@@ -3,24 +3,24 @@
 //! Each operation is one byte and its operands. A peer is honest until the input makes it say bytes of its own: what an
 //! honest peer answers carries the tag of the command it answers, so that every reply can be told from every other.
 
-use slotwise::addr::NodeAddr;
-use slotwise::cluster::{Cluster, Config, Env, Event, Output, StaticStorage, SubmitError, Transmit};
+mod peer;
+mod seen;
+
+use slotwise::cluster::{Cluster, Config, Env, Event, StaticStorage, SubmitError, Transmit};
 use slotwise::command::{Access, CommandSpec, RetryPermission, Target};
 use slotwise::connection::{ControlFrame, Protocol, Settings};
 use slotwise::ids::{CommandId, ConnId};
 use slotwise::pipeline::Outcome;
-use slotwise::resp::Token;
 use slotwise::slot::Slot;
 use slotwise::time::{Duration, Instant};
+
+use peer::{address, command, control};
+use seen::Seen;
 
 type Storage = StaticStorage<4, 16, 128, 6, 16, 96>;
 
 /// More rounds than this without an end are a spin.
 const ROUNDS: usize = 2_000;
-
-/// Two nodes in halves; the same the other way round; a third node that has a quarter.
-const MAPS: [&[(u16, u16, usize)]; 3] =
-    [&[(0, 8_191, 0), (8_192, 16_383, 1)], &[(0, 8_191, 1), (8_192, 16_383, 0)], &[(0, 4_095, 2), (4_096, 16_383, 0)]];
 
 /// Frames on their way to a peer.
 struct Sent {
@@ -58,6 +58,8 @@ struct Request {
     /// A part of its answer was handed out.
     handed: bool,
     text: Vec<u8>,
+    /// There is an error in it.
+    refused: bool,
 }
 
 /// An engine and all that is around it.
@@ -224,6 +226,7 @@ impl<'a> Run<'a> {
                 sends: 0,
                 handed: false,
                 text: Vec::new(),
+                refused: false,
             }),
             Err(error) => assert!(matches!(error, SubmitError::Full | SubmitError::ShuttingDown), "{error:?}"),
         }
@@ -361,12 +364,13 @@ impl<'a> Run<'a> {
         assert!(request.touched, "command {tag} is answered before a byte of it was written");
         request.handed = true;
         request.text.extend(text);
+        request.refused |= error;
         if !self.links[at].liar {
             let request = &self.requests[tag as usize];
             let text = String::from_utf8_lossy(&request.text).into_owned();
             let named =
                 text.split(|letter: char| !letter.is_ascii_alphanumeric()).any(|word| word == format!("t{tag}"));
-            let plain = error || text.starts_with('-') || (!last && request.spec.replies > 1) || !last;
+            let plain = request.refused || (!last && request.spec.replies > 1) || !last;
             assert!(named || plain, "command {tag} is handed the answer of another: {text:?}");
         }
         if last {
@@ -511,117 +515,5 @@ impl<'a> Run<'a> {
         }
         assert_eq!(self.cluster.commands_live(), 0, "entries leak");
         assert!(self.cluster.is_drained());
-    }
-}
-
-fn address(node: usize) -> NodeAddr<'static> {
-    NodeAddr::new("127.0.0.1", 7_000 + node as u16).expect("well formed")
-}
-
-fn node_id(node: usize) -> String {
-    [b'a', b'b', b'c'].get(node).map_or_else(String::new, |letter| char::from(*letter).to_string().repeat(40))
-}
-
-/// What a node answers to the engine's own frames.
-fn control(text: &mut String, frame: ControlFrame, node: usize, how: usize) {
-    let map = MAPS[how % MAPS.len()];
-    match frame {
-        ControlFrame::Hello { proto, .. } if how & 16 != 0 && proto == 3 => *text += "-NOPROTO no such protocol\r\n",
-        ControlFrame::Hello { .. } => *text += "%2\r\n+proto\r\n:3\r\n+mode\r\n+cluster\r\n",
-        ControlFrame::Ping { nonce } => *text += &format!("$8\r\n{nonce:08x}\r\n"),
-        ControlFrame::ClusterMyId => *text += &format!("$40\r\n{}\r\n", node_id(node)),
-        ControlFrame::ClusterSlots | ControlFrame::ClusterNodes if how & 32 != 0 => {
-            *text += "-LOADING the dataset is in memory soon\r\n";
-        }
-        ControlFrame::ClusterSlots => {
-            *text += &format!("*{}\r\n", map.len());
-            for (first, last, owner) in map {
-                *text += &format!("*3\r\n:{first}\r\n:{last}\r\n*4\r\n$9\r\n127.0.0.1\r\n");
-                *text += &format!(":{}\r\n$40\r\n{}\r\n*0\r\n", 7_000 + owner, node_id(*owner));
-            }
-        }
-        ControlFrame::ClusterNodes => {
-            let mut lines = String::new();
-            for other in 0..3 {
-                let flags = if other == node { "myself,master" } else { "master" };
-                let port = 7_000 + other;
-                lines += &format!("{} 127.0.0.1:{port}@1{port} {flags} - 0 0 {} connected", node_id(other), other + 1);
-                for (first, last, owner) in map {
-                    if *owner == other {
-                        lines += &format!(" {first}-{last}");
-                    }
-                }
-                lines += "\n";
-            }
-            *text += &format!("${}\r\n{lines}\r\n", lines.len());
-        }
-        _ => *text += "+OK\r\n",
-    }
-}
-
-/// What a node answers to a command of the application.
-fn command(text: &mut String, spec: &CommandSpec, how: usize, resp2: bool) {
-    let tag = spec.tag;
-    let slot = spec.target.slot().map_or(0, Slot::get);
-    let error = match how % 16 {
-        1 => Some(format!("-MOVED {slot} 127.0.0.1:{}\r\n", 7_000 + how / 16 % 4)),
-        2 => Some(format!("-ASK {slot} 127.0.0.1:{}\r\n", 7_000 + how / 16 % 4)),
-        3 => Some("-TRYAGAIN not yet\r\n".into()),
-        4 => Some("-CLUSTERDOWN Hash slot not served\r\n".into()),
-        5 => Some(format!("-ERR t{tag}\r\n")),
-        6 => Some(format!("-MOVED {slot} :7001\r\n")),
-        7 => Some("-MOVED 1 127.0.0.1:7001\r\n".into()),
-        8 => Some("-READONLY You can't write against a read only replica.\r\n".into()),
-        _ => None,
-    };
-    let value = match how % 16 {
-        9 => format!("*2\r\n$-1\r\n+t{tag}\r\n"),
-        10 => format!("*2\r\n-ERR inside\r\n*1\r\n*1\r\n+t{tag}\r\n"),
-        11 => format!("${}\r\n{}t{tag}\r\n", 300 + format!("t{tag}").len(), ".".repeat(300)),
-        _ => format!("+t{tag}\r\n"),
-    };
-    if spec.replies > 1 {
-        // MULTI, one command, EXEC.
-        *text += "+OK\r\n";
-        match error {
-            Some(line) if how & 32 == 0 => *text += &format!("{line}-EXECABORT Transaction discarded\r\n"),
-            Some(line) => *text += &format!("+QUEUED\r\n{line}"),
-            None => *text += &format!("+QUEUED\r\n*1\r\n{value}"),
-        }
-    } else if let Some(line) = error {
-        *text += &line;
-    } else if spec.subscribe {
-        let sign = if resp2 { '*' } else { '>' };
-        *text += &format!("{sign}3\r\n$10\r\nssubscribe\r\n$1\r\nx\r\n:1\r\n");
-    } else {
-        *text += &value;
-    }
-}
-
-/// An output without its borrow.
-struct Seen {
-    tag: u64,
-    text: Vec<u8>,
-    error: bool,
-    last: bool,
-}
-
-impl Seen {
-    fn of(output: Output<'_>) -> Option<Self> {
-        match output {
-            Output::Push { .. } => None,
-            Output::Reply { tag, frame, last, .. } => {
-                Some(Self { tag, text: frame.raw().to_vec(), error: frame.is_error(), last })
-            }
-
-            Output::Token { tag, token, last, .. } => {
-                let text = match token {
-                    Token::Bulk(bytes) | Token::Simple(bytes) | Token::Chunk { bytes, .. } => bytes.to_vec(),
-                    Token::Error(line) => [b"-", line].concat(),
-                    _ => b" ".to_vec(),
-                };
-                Some(Self { tag, text, error: false, last })
-            }
-        }
     }
 }
