@@ -2,7 +2,7 @@
 
 use crate::addr::NodeAddr;
 use crate::cluster::endpoint::{Endpoint, Endpoints};
-use crate::connection::{BackoffPolicy, Settings, Timeouts};
+use crate::connection::{BackoffPolicy, Settings, Timeouts, Zone};
 use crate::limits::Limits;
 use crate::time::Duration;
 use crate::topology::RefreshPolicy;
@@ -19,6 +19,11 @@ pub enum ReadFrom {
     PreferReplica,
     /// The primary and its replicas in turn.
     Any,
+    /// Nodes of one availability zone first, which saves the price and the delay of crossing zones: a replica of the slot
+    /// there, else the primary if it is there, else another replica, else the primary. Zones are known from topology
+    /// replies (Valkey 9.1 and later, where `availability-zone` is configured); without any this is
+    /// [`ReadFrom::PreferReplica`].
+    SameZone(Zone),
 }
 
 /// Time-outs, bounds and policies of one engine.
@@ -32,7 +37,7 @@ pub struct Config {
     /// Silence on a connection with subscriptions before it is probed: nothing else tells a quiet channel from a dead
     /// connection.
     pub subscriber_keepalive: Duration,
-    /// Most commands in flight on one connection; the others wait in its queue.
+    /// Most commands in flight on one connection, 65,535 at most; the others wait in its queue.
     pub window: u32,
     /// Most redirects followed for one command.
     pub max_hops: u8,
@@ -44,6 +49,23 @@ pub struct Config {
     pub follow_redirects: bool,
     /// Where read-only commands go.
     pub read_from: ReadFrom,
+    /// Commands of one slot go out one by one: each waits until the one before it has ended, so that none ever runs before
+    /// an older one, whatever is refused, redirected or sent again. Without it they are pipelined, and one that was
+    /// held up says so (`resent`). Commands of different slots still go side by side. Blocking commands and
+    /// subscriptions, which have connections of their own, neither wait nor are waited for.
+    pub strict_order: bool,
+    /// Commands whose [`RetryPermission`](crate::command::RetryPermission) is the default are sent again also when they
+    /// may have run, whether they write or not: for callers whose commands may all run twice.
+    pub resend_unsure: bool,
+    /// Most bytes of commands that have not ended; more are refused with [`SubmitError::FullBytes`], but one alone is
+    /// always taken. Kept to one part in a thousand; `u32::MAX` bounds nothing.
+    ///
+    /// [`SubmitError::FullBytes`]: crate::cluster::SubmitError::FullBytes
+    pub max_bytes: u32,
+    /// Most unsent commands that wait for one connection; those beyond end with
+    /// [`Reason::QueueFull`](crate::pipeline::Reason::QueueFull), so that a node that hangs or is gone does not fill the
+    /// tables that all nodes share. 65,535 and more bound nothing.
+    pub max_queue: u32,
     /// Delays between dials of one node.
     pub backoff: BackoffPolicy,
     /// How often, and how patiently, the topology is asked for.
@@ -72,6 +94,10 @@ impl Config {
             retry_delay: Duration::from_millis(10),
             follow_redirects: true,
             read_from: ReadFrom::Primary,
+            strict_order: false,
+            resend_unsure: false,
+            max_bytes: u32::MAX,
+            max_queue: u32::MAX,
             backoff: BackoffPolicy::DEFAULT,
             refresh: RefreshPolicy::DEFAULT,
             limits: Limits::DEFAULT,

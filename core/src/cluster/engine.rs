@@ -55,7 +55,7 @@ pub(crate) struct State {
     pub(crate) asked_at: Instant,
     pub(crate) map_asked: Instant,
     /// For turns among equals.
-    pub(crate) turn: u32,
+    pub(crate) turn: u16,
     /// There was no free connection entry.
     pub(crate) wants_conn: bool,
     pub(crate) nonce: u32,
@@ -63,6 +63,10 @@ pub(crate) struct State {
     pub(crate) next_deadline: Option<Instant>,
     /// No parked command wakes before this.
     pub(crate) next_wake: Option<Instant>,
+    /// Bytes of the caller's commands that have entries.
+    pub(crate) bytes: u32,
+    /// A command ended, or a new one is held: held ones may go on.
+    pub(crate) settled: bool,
     pub(crate) map_event: bool,
     pub(crate) refresh_event: bool,
     pub(crate) shutting_down: bool,
@@ -103,6 +107,8 @@ impl State {
             nonce: 0,
             next_deadline: None,
             next_wake: None,
+            bytes: 0,
+            settled: false,
             map_event: false,
             refresh_event: false,
             shutting_down: false,
@@ -249,12 +255,19 @@ impl Engine<'_> {
     pub(crate) fn fail_at(&mut self, index: u32, outcome: Outcome, reason: Reason, node: Option<NodeIndex>) {
         let entry = self.entry(index);
         entry.set_place(Place::Done);
+        self.s.settled = true;
+        let entry = self.entry(index);
         entry.set_failure(outcome, reason, node);
         self.queue_event(index);
     }
 
     /// Gives back an entry that has no event to come.
     pub(crate) fn free(&mut self, index: u32) {
+        let entry = self.peek(index);
+        if matches!(entry.kind(), Kind::User | Kind::Tombstone) {
+            self.s.bytes = self.s.bytes.saturating_sub(entry.len);
+        }
+        self.s.settled = true;
         self.s.slab.give(self.t.commands, index);
     }
 

@@ -222,6 +222,9 @@ pub struct DialTarget<'a> {
 pub enum SubmitError {
     /// Every entry of the command table is in use: drain replies and events, then submit again.
     Full,
+    /// The commands that have not ended have as many bytes as [`Config::max_bytes`](super::Config::max_bytes) allows:
+    /// drain, then submit again.
+    FullBytes,
     /// [`Cluster::shutdown`](super::Cluster::shutdown) was called.
     ShuttingDown,
     /// A command with no replies or no bytes.
@@ -232,6 +235,7 @@ impl fmt::Display for SubmitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Full => "the command table is full; nothing was sent",
+            Self::FullBytes => "the commands under way have as many bytes as are allowed; nothing was sent",
             Self::ShuttingDown => "the client is shutting down; nothing was sent",
             Self::BadSpec => "a command needs at least one byte and one reply; nothing was sent",
         })

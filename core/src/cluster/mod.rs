@@ -56,11 +56,14 @@
 //! | what | the call says | what makes it go on |
 //! |---|---|---|
 //! | command entries | [`SubmitError::Full`] | handing out replies and events |
+//! | bytes of commands ([`Config::max_bytes`]) | [`SubmitError::FullBytes`] | the same |
+//! | unsent commands for one node ([`Config::max_queue`]) | the command ends with `Reason::QueueFull` | the node, or its deadline |
 //! | a connection's window ([`Config::window`]) | `poll_transmit` gives `None` | replies |
 //! | connection entries, leases | nothing; the command waits | an idle connection, a free lease, or its deadline |
 //! | slot map storage | the slots that do not fit have an unknown owner | any node is asked, and MOVED followed |
 //! | receive buffer | [`Progress`] with nothing consumed | more bytes, or with `can_grow == false` tokens instead of a frame |
 
+mod admit;
 mod config;
 mod conn;
 mod endpoint;
@@ -93,10 +96,10 @@ pub use storage::{Need, Shared, SharedMap, Storage, Tables};
 use conn::{Bits, ConnState};
 use engine::{Engine, State};
 
-use crate::command::{CommandSpec, Target};
+use crate::command::CommandSpec;
 use crate::ids::{CommandId, ConnId, NodeId};
 use crate::pipeline::{Flag, Ix, Kind, NONE, Place, Reason, SlabHead};
-use crate::time::{Instant, Stamp};
+use crate::time::Instant;
 use crate::topology::{Map, Reason as Why, Rejection};
 
 /// The engine of one cluster client. See the [module's page](self) for how to drive it.
@@ -228,6 +231,9 @@ impl<S: Storage> Cluster<S> {
         let mut grown = false;
         loop {
             let mut engine = self.engine_at(now);
+            if !engine.has_room_for(spec.len) {
+                return Err(SubmitError::FullBytes);
+            }
             let room = engine.t.commands.len().saturating_sub(engine.s.slab.live());
             if room > RESERVE
                 && let Some(index) = engine.s.slab.take(engine.t.commands, Kind::User)
@@ -375,22 +381,6 @@ impl Engine<'_> {
         at.and_then(|at| map.node(at)).is_some_and(|node| node.role() == crate::topology::Role::Replica)
     }
 
-    fn admit(&mut self, now: Instant, index: u32, spec: CommandSpec) -> CommandId {
-        let node = match &spec.target {
-            Target::Node(id) => self.find_node(id, None),
-            _ => None,
-        };
-        let deadline = Stamp::at(now + spec.timeout.unwrap_or(self.s.config.command_timeout()).min(Stamp::REACH));
-        let entry = self.entry(index);
-        entry.admit(&spec, node);
-        entry.set_deadline(deadline);
-        self.note_deadline(deadline.near(now));
-        let id = self.command_id(index);
-        self.route(now, index);
-        self.drive_refresh(now);
-        id
-    }
-
     fn cancel(&mut self, index: u32) -> CancelStage {
         let entry = self.peek(index);
         let commands = &mut *self.t.commands;
@@ -426,6 +416,7 @@ impl Engine<'_> {
     }
 
     fn poll_event(&mut self) -> Option<Event> {
+        self.go_on();
         self.conn_event().or_else(|| self.command_event()).or_else(|| self.map_event())
     }
 

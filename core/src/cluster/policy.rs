@@ -1,11 +1,12 @@
-//! The configuration as the engine keeps it: in 76 bytes.
+//! The configuration as the engine keeps it: in 80 bytes.
 
 use crate::cluster::config::{Config, ReadFrom};
-use crate::connection::{BackoffPolicy, Timeouts};
+use crate::connection::{BackoffPolicy, Timeouts, Zone};
 use crate::limits::Limits;
 use crate::time::{Duration, Span};
 
-/// A [`Config`], packed: spans of more than 24 days end there, limits of 4 GiB and more bound nothing.
+/// A [`Config`], packed: spans of more than 24 days end there, limits of 4 GiB and more bound nothing, windows and queues
+/// end at 65,535, and the bound of bytes is kept to one part in a thousand.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
     command_timeout: Span,
@@ -19,7 +20,6 @@ pub(crate) struct Policy {
     lease_idle: Span,
     backoff_base: Span,
     backoff_cap: Span,
-    pub(crate) window: u32,
     line: u32,
     bulk: u32,
     elements: u32,
@@ -29,8 +29,36 @@ pub(crate) struct Policy {
     pub(crate) max_leases: u16,
     pub(crate) max_hops: u8,
     pub(crate) max_attempts: u8,
-    pub(crate) follow_redirects: bool,
-    pub(crate) read_from: ReadFrom,
+    read_from: Read,
+    zone: u32,
+    window: u16,
+    /// Eleven bits, and how far they are shifted in five.
+    max_bytes: u16,
+    max_queue: u16,
+    flags: u8,
+}
+
+/// [`ReadFrom`] without its zone.
+#[derive(Clone, Copy, Debug)]
+enum Read {
+    Primary,
+    PreferReplica,
+    Any,
+    SameZone,
+}
+
+const FOLLOW: u8 = 1;
+const STRICT: u8 = 2;
+const RESEND: u8 = 4;
+
+const fn short(limit: u32) -> u16 {
+    if limit < u16::MAX as u32 { limit as u16 } else { u16::MAX }
+}
+
+/// A number in eleven bits and a shift, rounded down.
+const fn rounded(bytes: u32) -> u16 {
+    let shift = 21_u32.saturating_sub(bytes.leading_zeros());
+    ((bytes >> shift) << 5 | shift) as u16
 }
 
 const fn narrow(limit: u64) -> u32 {
@@ -55,7 +83,6 @@ impl Policy {
             lease_idle: Span::of(config.lease_idle),
             backoff_base: Span::of(config.backoff.base),
             backoff_cap: Span::of(config.backoff.cap),
-            window: config.window,
             line: narrow(config.limits.line),
             bulk: narrow(config.limits.bulk),
             elements: narrow(config.limits.elements),
@@ -65,8 +92,58 @@ impl Policy {
             max_leases: config.max_leases,
             max_hops: config.max_hops,
             max_attempts: config.max_attempts,
-            follow_redirects: config.follow_redirects,
-            read_from: config.read_from,
+            read_from: match config.read_from {
+                ReadFrom::Primary => Read::Primary,
+                ReadFrom::PreferReplica => Read::PreferReplica,
+                ReadFrom::Any => Read::Any,
+                ReadFrom::SameZone(_) => Read::SameZone,
+            },
+            zone: match config.read_from {
+                ReadFrom::SameZone(zone) => zone.bits(),
+                _ => 0,
+            },
+            window: short(config.window),
+            max_bytes: rounded(config.max_bytes),
+            max_queue: short(config.max_queue),
+            flags: FOLLOW * config.follow_redirects as u8
+                | STRICT * config.strict_order as u8
+                | RESEND * config.resend_unsure as u8,
+        }
+    }
+
+    pub(crate) const fn window(&self) -> usize {
+        self.window as usize
+    }
+
+    pub(crate) const fn follow_redirects(&self) -> bool {
+        self.flags & FOLLOW != 0
+    }
+
+    pub(crate) const fn strict_order(&self) -> bool {
+        self.flags & STRICT != 0
+    }
+
+    pub(crate) const fn resend_unsure(&self) -> bool {
+        self.flags & RESEND != 0
+    }
+
+    /// `None` bounds nothing.
+    pub(crate) const fn max_bytes(&self) -> Option<u32> {
+        let bytes = ((self.max_bytes >> 5) as u32) << (self.max_bytes & 31);
+        if self.max_bytes == rounded(u32::MAX) { None } else { Some(bytes) }
+    }
+
+    /// `None` bounds nothing.
+    pub(crate) const fn max_queue(&self) -> Option<usize> {
+        if self.max_queue == u16::MAX { None } else { Some(self.max_queue as usize) }
+    }
+
+    pub(crate) const fn read_from(&self) -> ReadFrom {
+        match self.read_from {
+            Read::Primary => ReadFrom::Primary,
+            Read::PreferReplica => ReadFrom::PreferReplica,
+            Read::Any => ReadFrom::Any,
+            Read::SameZone => ReadFrom::SameZone(Zone::from_bits(self.zone)),
         }
     }
 
@@ -124,6 +201,30 @@ mod tests {
         assert_eq!(policy.backoff(), config.backoff);
         assert_eq!((policy.command_timeout(), policy.lease_idle()), (config.command_timeout, config.lease_idle));
         assert_eq!(policy.retry_delay(), config.retry_delay);
-        assert_eq!(size_of::<Policy>(), 76);
+        for read_from in
+            [ReadFrom::Primary, ReadFrom::PreferReplica, ReadFrom::Any, ReadFrom::SameZone(Zone::of(b"eu-1a"))]
+        {
+            assert_eq!(Policy::of(&Config { read_from, ..config }).read_from(), read_from);
+        }
+        for (bytes, kept) in [
+            (0, Some(0)),
+            (100, Some(100)),
+            (2_047, Some(2_047)),
+            (2_049, Some(2_048)),
+            (100_000_000, Some(99_942_400)),
+            (u32::MAX, None),
+        ] {
+            assert_eq!(Policy::of(&Config { max_bytes: bytes, ..config }).max_bytes(), kept);
+        }
+        assert_eq!(Policy::of(&Config { max_queue: 7, ..config }).max_queue(), Some(7));
+        assert_eq!((policy.max_queue(), policy.window()), (None, 65_535));
+        for (follow_redirects, strict_order, resend_unsure) in
+            [(true, false, false), (false, true, false), (false, false, true)]
+        {
+            let policy = Policy::of(&Config { follow_redirects, strict_order, resend_unsure, ..config });
+            let flags = (policy.follow_redirects(), policy.strict_order(), policy.resend_unsure());
+            assert_eq!(flags, (follow_redirects, strict_order, resend_unsure));
+        }
+        assert_eq!(size_of::<Policy>(), 80);
     }
 }

@@ -181,7 +181,7 @@ impl Engine<'_> {
 
     fn group_retry(&mut self, now: Instant, conn: u32, flying: &Entry, line: &[u8]) -> Option<GroupRetry> {
         let error = ServerError::parse(line);
-        match decide(&error, &flying.spec(), self.budget(flying), self.s.config.follow_redirects) {
+        match decide(&error, &flying.spec(), self.budget(flying), self.s.config.follow_redirects()) {
             Decision::Deliver { refresh } => {
                 self.refresh_if(now, refresh);
                 None
@@ -229,7 +229,7 @@ impl Engine<'_> {
     pub(crate) fn refusal(&mut self, now: Instant, conn: u32, head: u32, line: &[u8]) -> Result<bool, ConnectionError> {
         let error = ServerError::parse(line);
         let flying = self.peek(head);
-        match decide(&error, &flying.spec(), self.budget(&flying), self.s.config.follow_redirects) {
+        match decide(&error, &flying.spec(), self.budget(&flying), self.s.config.follow_redirects()) {
             Decision::Deliver { refresh } => {
                 self.refresh_if(now, refresh);
                 Ok(false)
@@ -341,6 +341,11 @@ impl Engine<'_> {
         };
         let case = crate::topology::moved(&mut self.map_mut(), slot, node);
         self.s.map_event = true;
+        if self.s.config.strict_order() {
+            // One command of a slot at a time: there is none to hold back.
+            self.s.map_event = true;
+            return self.drive_refresh(now);
+        }
         // A promoted replica took over every slot of its shard.
         let moved = if case == MovedCase::Promoted { None } else { Some(slot) };
         if let Some(former) = former.filter(|former| *former != NONE && *former != conn) {

@@ -3,7 +3,7 @@
 use crate::cluster::config::ReadFrom;
 use crate::cluster::conn::{Bits, ConnEntry, ConnState, Purpose};
 use crate::cluster::engine::Engine;
-use crate::connection::{Liveness, Watch};
+use crate::connection::{Liveness, Watch, Zone};
 use crate::fmt::debug;
 use crate::pipeline::{Aim, Entry, Flag, Ix, NONE, Place, Reason};
 use crate::slot::Slot;
@@ -26,6 +26,7 @@ impl Engine<'_> {
     pub(crate) fn route(&mut self, now: Instant, index: u32) {
         let entry = self.peek(index);
         if let Some(slot) = entry.slot()
+            && !self.s.config.strict_order()
             && entry.hops == 0
             && entry.attempts() == 0
             && self.held_back(slot)
@@ -73,8 +74,11 @@ impl Engine<'_> {
             Owner::Node(primary) => {
                 let reads = entry.has(Flag::READ) && !entry.has(Flag::SUBSCRIBE);
                 let turn = self.s.turn;
-                let replica =
-                    if reads { pick_reader(self.s.config.read_from, &self.map(), primary, turn) } else { None };
+                let replica = if reads {
+                    pick_reader(self.s.config.read_from(), &self.map(), primary, turn.into())
+                } else {
+                    None
+                };
                 if replica.is_some() {
                     self.s.turn = turn.wrapping_add(1);
                 }
@@ -93,7 +97,7 @@ impl Engine<'_> {
     fn any_node(&mut self, now: Instant, primary: bool) -> Dest {
         let turn = self.s.turn;
         self.s.turn = turn.wrapping_add(1);
-        self.node_from(now, turn, primary, true)
+        self.node_from(now, turn.into(), primary, true)
     }
 
     /// The first node that fits, counted from a place; one with an open connection is better if `prefer_open`.
@@ -105,7 +109,9 @@ impl Engine<'_> {
         };
         let open = |node: &NodeIndex| {
             let conn = self.t.by_node.get(node.index()).copied().unwrap_or(NONE);
-            self.t.conns.get(conn as usize).is_some_and(|c| c.state == ConnState::Ready)
+            // One that owes a sign of life, or whose first reply waits, may take its time.
+            let prompt = |c: &ConnEntry| c.state == ConnState::Ready && !c.is_stalled() && !c.liveness.is_slow(now);
+            self.t.conns.get(conn as usize).is_some_and(prompt)
         };
         let Some(start) = turn.checked_rem(count) else { return Dest::Wait(None) };
         let skip = start as usize;
@@ -143,6 +149,10 @@ impl Engine<'_> {
     }
 
     pub(crate) fn enqueue(&mut self, now: Instant, index: u32, conn: u32) {
+        let most = self.s.config.max_queue();
+        if most.is_some_and(|most| self.conn(conn).queue.len() >= most) {
+            return self.fail(index, Reason::QueueFull);
+        }
         let entry = self.entry(index);
         entry.set_place(Place::Queued);
         // It waited for another node, and others may have gone to this one meanwhile.
@@ -272,6 +282,9 @@ impl Engine<'_> {
 
     /// Routes held commands again, in order, after a hold ended.
     pub(crate) fn release_held(&mut self, now: Instant) {
+        if self.s.config.strict_order() {
+            return self.release_in_turn(now);
+        }
         let mut list = core::mem::take(&mut self.s.held);
         while let Some(index) = list.pop_front(self.t.commands) {
             self.entry(index).set_place(Place::Done);
@@ -282,12 +295,29 @@ impl Engine<'_> {
 
 /// The replica, if any, that answers this read.
 fn pick_reader(policy: ReadFrom, map: &Map<'_>, primary: NodeIndex, turn: u32) -> Option<NodeIndex> {
+    if let ReadFrom::SameZone(zone) = policy {
+        return pick_near(zone, map, primary, turn);
+    }
     let readable = || map.replicas(primary);
     let count = u32::try_from(readable().count()).unwrap_or(u32::MAX);
     let place = match policy {
         ReadFrom::Primary => return None,
-        ReadFrom::PreferReplica => turn.checked_rem(count)?,
+        ReadFrom::PreferReplica | ReadFrom::SameZone(_) => turn.checked_rem(count)?,
         ReadFrom::Any => turn.checked_rem(count.saturating_add(1))?,
     };
     readable().nth(place as usize)
+}
+
+/// The replica, if any, that answers this read for a caller in a zone.
+fn pick_near(zone: Zone, map: &Map<'_>, primary: NodeIndex, turn: u32) -> Option<NodeIndex> {
+    let near = |at: &NodeIndex| map.zone(*at).is_some_and(|name| Zone::of(name.as_bytes()) == zone);
+    let count = |near: usize| u32::try_from(near).unwrap_or(u32::MAX);
+    if let Some(place) = turn.checked_rem(count(map.replicas(primary).filter(near).count())) {
+        return map.replicas(primary).filter(near).nth(place as usize);
+    }
+    if near(&primary) {
+        return None;
+    }
+    let place = turn.checked_rem(count(map.replicas(primary).count()))?;
+    map.replicas(primary).nth(place as usize)
 }

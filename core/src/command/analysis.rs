@@ -4,7 +4,7 @@ use super::entry::{Class, Flags};
 use super::error::{CommandError, Unshared};
 use super::key_spec::{Begin, Find, KeySpec};
 use super::route::{Access, RequestPolicy, ResponsePolicy, Route, SubscribeClass};
-use super::spec::{CommandSpec, Target};
+use super::spec::{CommandSpec, RetryPermission, Target};
 use super::table::{Command, Table};
 use crate::resp::Args;
 use crate::slot::Slot;
@@ -208,11 +208,14 @@ impl<'t> Analysis<'t> {
 
     /// What the engine takes for one part, or one node, of a command that goes to several; nothing is refused.
     #[must_use]
-    pub const fn spec_for(&self, target: Target, len: u32) -> CommandSpec {
+    pub fn spec_for(&self, target: Target, len: u32) -> CommandSpec {
         let mut spec = CommandSpec::new(target, self.access(), len);
         spec.blocking = self.blocking;
         spec.script_like = self.script_like();
         spec.subscribe = self.subscribe_class().is_some();
+        if self.command.is_harmless() {
+            spec.retry = RetryPermission::Always;
+        }
         spec
     }
 }

@@ -193,6 +193,13 @@ impl<'t> Command<'t> {
         self.entry.flags.has(Flags::READ)
     }
 
+    /// Whether it asks for something that no key and no state of the server depends on, so that twice is as good as
+    /// once though servers do not flag it `readonly`: PING, ECHO, TIME and the like.
+    pub(super) fn is_harmless(&self) -> bool {
+        let asks = ["PING", "ECHO", "TIME", "INFO", "LASTSAVE", "LOLWUT", "ROLE"];
+        self.subcommand().is_none() && asks.iter().any(|name| self.name().eq_ignore_ascii_case(name))
+    }
+
     /// Whether servers flag it `write`, so that replicas refuse it.
     #[must_use]
     pub const fn writes(&self) -> bool {

@@ -71,7 +71,17 @@ impl Zone {
     /// The zone of this name (FNV-1a).
     #[must_use]
     pub fn of(name: &[u8]) -> Self {
-        Self(name.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)))
+        Self::from_bits(name.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)))
+    }
+
+    /// The hash, as a number to keep.
+    pub(crate) const fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// The zone of a hash.
+    pub(crate) const fn from_bits(bits: u32) -> Self {
+        Self(bits)
     }
 }
 

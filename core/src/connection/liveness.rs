@@ -198,6 +198,15 @@ impl Watch {
         }
     }
 
+    /// Whether replies have been owed in silence for a while: it was probed, or has been quiet for a second.
+    pub(crate) fn is_slow(self, now: Instant) -> bool {
+        match self.stage {
+            Stage::Probed(_) => true,
+            Stage::Ready(Work::Replies) => now.since(self.get(now).since) >= Duration::from_secs(1),
+            _ => false,
+        }
+    }
+
     /// Tells it something.
     pub(crate) fn change(&mut self, now: Instant, tell: impl FnOnce(&mut Liveness)) {
         let mut liveness = self.get(now);

@@ -83,11 +83,13 @@ pub enum Reason {
     ReplyCut,
     /// The caller's endpoint filter refuses the node that serves it.
     EndpointRefused,
+    /// As many unsent commands as are allowed wait for its node already.
+    QueueFull,
 }
 
 impl Reason {
     /// Every reason, by its number, which is below 16.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::TimedOut,
         Self::ConnectionLost,
         Self::SlotUncovered,
@@ -98,6 +100,7 @@ impl Reason {
         Self::ReplyTooDeep,
         Self::ReplyCut,
         Self::EndpointRefused,
+        Self::QueueFull,
     ];
 
     /// The reason of this number.
@@ -119,6 +122,7 @@ impl Reason {
             Self::ReplyTooDeep => "reply_too_deep",
             Self::ReplyCut => "reply_cut",
             Self::EndpointRefused => "endpoint_refused",
+            Self::QueueFull => "queue_full",
         }
     }
 }
@@ -136,6 +140,7 @@ impl fmt::Display for Reason {
             Self::ReplyTooDeep => "the reply nests too deeply",
             Self::ReplyCut => "the reply was cut",
             Self::EndpointRefused => "the node's address is refused by the endpoint filter",
+            Self::QueueFull => "too many commands wait for the node",
         })
     }
 }

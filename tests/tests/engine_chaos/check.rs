@@ -59,13 +59,17 @@ fn truth(run: &Run, tag: u64, request: &Request) {
     }
 }
 
-/// Commands of one slot run in submission order, but for those that say that they were sent again.
+/// Commands of one slot run in submission order, but for those that say that they were sent again; in strict order all
+/// of them do.
 fn order(run: &Run) {
     let mut last: BTreeMap<(u16, u16), (u64, u64)> = BTreeMap::new();
     for (tag, request) in &run.requests {
         let Some(slot) = request.spec.target.slot() else { continue };
         let plain = matches!(request.kind, "write");
-        let told = request.end == Some(End::Done { resent: false });
+        let told = match request.end {
+            Some(End::Done { resent }) => !resent || run.config().strict_order,
+            _ => false,
+        };
         if !plain || !told {
             continue;
         }

@@ -1,9 +1,11 @@
 //! The engine against a scripted peer: what it sends is read back, what it receives is written by hand.
 
+mod answers;
 mod basics;
 mod corners;
 mod endpoints;
 mod failures;
+mod options;
 mod redirects;
 mod sizes;
 mod subscribers;
