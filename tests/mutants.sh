@@ -249,7 +249,8 @@ run_hand() {
     cp "$out/hand/target/release/sim" "$out/hand/sim-clean"
     printf '%-12s %-34s %-12s %8s   %s\n' area mutant 'caught by' 'seeds' 'each run'
     for name in "$@"; do
-        patch=$here/$name.patch
+        # The copy's own: others may be edited meanwhile.
+        patch=$tree/tests/mutants/$name.patch
         [ -f "$patch" ] || fail "there is no mutant $name"
         total=$((total + 1))
         area=${name%%-*}

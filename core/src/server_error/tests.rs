@@ -231,6 +231,8 @@ fn malformed_redirects_say_why() {
         ("MOVED 1 h", "bad_port", "is not host:port"),
         ("MOVED 1 h:0", "bad_port", "is not host:port"),
         ("MOVED 1 a:b:80", "bad_host", "is not host:port"),
+        ("MOVED 1 x:y:z:80", "bad_host", "is not host:port"),
+        ("MOVED 1 fe80::g%eth0:80", "bad_host", "is not host:port"),
         ("REDIRECT user@h:1", "bad_host", "is not host:port"),
         ("REDIRECT", "no_endpoint", "names no endpoint"),
     ] {

@@ -187,3 +187,56 @@ fn a_failover_holds_every_slot_of_the_shard() {
     let resent: Vec<_> = world.take_out();
     assert_eq!(resent, [reply(refused, "+OK"), reply(queued, "+OK"), reply(later, "+OK")]);
 }
+
+/// Presents bytes to the connection of `addr`, and says of each reply whether it tells of a detour.
+fn detours(world: &mut World, addr: &str, bytes: &str) -> Vec<bool> {
+    let conn = world.conns[&world.at(addr)].0;
+    let now = world.now;
+    let mut rest = bytes.as_bytes();
+    let mut told = Vec::new();
+    while !rest.is_empty() {
+        let cluster = &mut world.cluster;
+        let progress = World::env(None, |env| cluster.handle_input(now, conn, env, rest, true)).unwrap();
+        rest = &rest[progress.consumed..];
+        if let Some(Output::Reply { resent, .. }) = progress.output {
+            told.push(resent);
+        } else if progress.consumed == 0 {
+            break;
+        }
+    }
+    world.pump();
+    told
+}
+
+#[test]
+fn a_redirected_command_says_so() {
+    let mut world = World::quiet();
+    world.set(5);
+    world.set(6);
+    assert_eq!(detours(&mut world, A, "-MOVED 5 127.0.0.1:7002\r\n:1\r\n"), [false], "the other one went straight");
+    assert_eq!(detours(&mut world, B, ":1\r\n"), [true]);
+    // A new command of the slot goes to its owner at once.
+    world.set(5);
+    assert_eq!(detours(&mut world, B, ":2\r\n"), [false]);
+    world.set(7);
+    assert_eq!(detours(&mut world, A, "-ASK 7 127.0.0.1:7002\r\n"), []);
+    assert_eq!(detours(&mut world, B, "+OK\r\n:3\r\n"), [true]);
+}
+
+#[test]
+fn every_ask_goes_with_asking() {
+    let mut world = World::quiet();
+    let tag = world.set(5);
+    let (asked, served) = (format!("ASKING+{}", cmd(tag)), cmd(tag));
+    world.expect(A, &[&served]);
+    for _ in 0..2 {
+        world.feed(A, "-ASK 5 127.0.0.1:7002\r\n");
+        world.expect(B, &[&asked]);
+        world.feed(B, "+OK\r\n-ASK 5 127.0.0.1:7001\r\n");
+        world.expect(A, &[&asked]);
+        // ASKING has a reply of its own.
+        world.feed(A, "+OK\r\n");
+    }
+    world.feed(A, ":1\r\n");
+    assert_eq!(world.take_out(), [reply(tag, ":1")]);
+}
