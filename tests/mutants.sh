@@ -237,6 +237,8 @@ unit_tests_catch() {
     addr) room=server_error ;;
     esac
     copy_room "$room" "$out/hand/room-$room" "$tree"
+    (cd "$out/hand/room-$room" && cargo test --quiet --lib --no-run) >"$out/hand/unit.log" 2>&1 ||
+        fail "the tests of $room do not build: see $out/hand/unit.log"
     ! (cd "$out/hand/room-$room" && timeout 900 cargo test --quiet --lib "$room::") >"$out/hand/unit.log" 2>&1
 }
 

@@ -1,3 +1,4 @@
+mod edges;
 mod freshness;
 mod map;
 mod readers;
