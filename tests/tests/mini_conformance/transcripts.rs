@@ -85,6 +85,10 @@ impl Replay {
 }
 
 fn replay(kind: ServerKind) {
+    if std::env::var_os("SLOTWISE_RECORD").is_some() {
+        // They are being written.
+        return;
+    }
     let mini = Side::mini(kind, 1);
     let mut replay = Replay {
         mini,

@@ -106,6 +106,7 @@ impl Model {
         if let Some(node) = self.nodes.get_mut(node) {
             node.failed = failed;
         }
+        self.any_failed = self.nodes.iter().any(|node| node.failed);
     }
 
     /// Marks connections (of one node, or all) to be closed by the server, as CLIENT KILL does.
@@ -135,8 +136,10 @@ impl Model {
     pub(super) fn is_down(&self, node: usize) -> bool {
         let found = &self.nodes[node];
         let uncovered = || found.view.uncovered() > 0;
-        let failed =
-            || self.nodes.iter().enumerate().any(|(index, other)| other.failed && found.view.count_of(index) > 0);
+        let failed = || {
+            self.any_failed
+                && self.nodes.iter().enumerate().any(|(index, other)| other.failed && found.view.count_of(index) > 0)
+        };
         found.switches.cluster_down || found.switches.loading || self.options.full_coverage && (uncovered() || failed())
     }
 }

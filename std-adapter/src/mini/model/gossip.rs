@@ -15,15 +15,15 @@ impl Model {
         if self.nodes[to].heard.get(&from) == Some(&now) {
             return false;
         }
-        let before = now.2;
-        let mut lost = Vec::new();
+        let (mut lost, mut changed) = (Vec::new(), false);
         let claims: Vec<u16> = self.nodes[from].view.slots_of(from).collect();
         for slot in claims {
             let seen = self.nodes[to].owner(slot);
             if seen == Some(from) || seen.is_some_and(|seen| self.nodes[seen].epoch >= self.nodes[from].epoch) {
                 continue;
             }
-            self.nodes[to].view.set(slot, Some(from));
+            self.nodes[to].view.hear(slot, Some(from));
+            changed = true;
             if seen == Some(to) || seen.is_some() && seen == self.nodes[to].primary {
                 lost.push(slot);
             }
@@ -31,9 +31,8 @@ impl Model {
         if !lost.is_empty() {
             self.lose_slots(to, from, &lost);
         }
-        let after = self.nodes[to].view.version();
-        self.nodes[to].heard.insert(from, (now.0, now.1, after));
-        before != after
+        self.nodes[to].heard.insert(from, now);
+        changed
     }
 
     fn talks(&self, node: usize) -> bool {

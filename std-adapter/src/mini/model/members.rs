@@ -133,7 +133,7 @@ impl Model {
         if found.primary.take().is_some() {
             found.store.clear();
         }
-        found.view = View::shared_by(0);
+        found.view.clear();
         found.migrating.clear();
         found.importing.clear();
         found.heard.clear();

@@ -131,6 +131,7 @@ pub struct Model {
     // Clients that watch keys; some may have stopped.
     watching: BTreeSet<u64>,
     finishing: bool,
+    any_failed: bool,
     jobs: BTreeMap<u64, atomic::Job>,
     next_job: u64,
 }
@@ -157,6 +158,7 @@ impl Model {
             awake: VecDeque::new(),
             watching: BTreeSet::new(),
             finishing: false,
+            any_failed: false,
             jobs: BTreeMap::new(),
             next_job: 1,
         }

@@ -136,10 +136,14 @@ impl Model {
             return Ok(());
         }
         let profile = self.profile(id);
+        let client = &self.clients[&id.0];
+        let users = &self.nodes[client.node].users;
+        if users.may_everything(&client.user) {
+            return Ok(());
+        }
         let full = full_name(command, words);
         let sub = Some(full.as_str()).filter(|full| *full != command.name);
-        let client = &self.clients[&id.0];
-        if self.nodes[client.node].users.may(&client.user, command.name, sub) {
+        if users.may(&client.user, command.name, sub) {
             return Ok(());
         }
         let user = String::from_utf8_lossy(&client.user);

@@ -205,3 +205,52 @@ fn a_cluster_scan_finds_every_key_by_following_its_cursor_and_starts_a_slot_anew
     assert_eq!(keys.len(), 500);
     assert!(inside > 30, "{inside} cursors inside of a range");
 }
+
+/// `cargo test --release -p slotwise-std --lib how_fast -- --ignored --nocapture`
+#[test]
+#[ignore = "a measurement"]
+fn how_fast() {
+    for (primaries, replicas, recording) in [(3, 0, false), (3, 1, true), (30, 1, true)] {
+        let mut model = model(Profile::Valkey9, primaries, replicas);
+        model.record(recording);
+        let clients: Vec<ClientId> = (0..100).map(|n| model.connect(n % primaries)).collect();
+        let words = |line: String| -> Vec<Vec<u8>> { line.split(' ').map(|w| w.as_bytes().to_vec()).collect() };
+        let commands: Vec<Vec<Vec<u8>>> = (0..2000)
+            .map(|n| words(format!("{} key{} {}", ["SET", "GETSET", "APPEND"][n % 3], n % 500, n % 7)))
+            .collect();
+        let began = std::time::Instant::now();
+        let mut done = 0;
+        for round in 0..50_usize {
+            for (n, command) in commands.iter().enumerate() {
+                let client = clients[(n * 7 + round) % clients.len()];
+                model.request(client, command);
+                done += model.take_output(client).len().min(1);
+            }
+            model.take_events();
+            if round % 10 == 0 {
+                let slot = u16::try_from(round * 37).unwrap();
+                model.move_atomically(slot, (model.owner(slot).unwrap() + 1) % primaries).unwrap();
+                model.settle();
+            }
+        }
+        let took = began.elapsed();
+        println!(
+            "{primaries}+{replicas} recording {recording}: {} ns per command",
+            took.as_nanos() / done.max(1) as u128
+        );
+    }
+    let mut model = model(Profile::Valkey9, 30, 1);
+    let began = std::time::Instant::now();
+    for round in 0..20_u16 {
+        model.move_atomically(round, 29).unwrap();
+        model.settle();
+    }
+    println!("60 nodes: {:?} per move with all gossip", began.elapsed() / 20);
+    let client = model.connect(0);
+    let began = std::time::Instant::now();
+    for _ in 0..100 {
+        model.request(client, &[b"CLUSTER".to_vec(), b"SLOTS".to_vec()]);
+        model.take_output(client);
+    }
+    println!("60 nodes: {:?} per CLUSTER SLOTS", began.elapsed() / 100);
+}

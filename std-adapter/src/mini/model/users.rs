@@ -71,6 +71,10 @@ impl Users {
         self.get(name).is_some_and(|user| user.enabled && (user.no_password || user.passwords.contains(password)))
     }
 
+    pub(super) fn may_everything(&self, name: &[u8]) -> bool {
+        self.get(name).is_some_and(|user| user.all_commands && user.except.is_empty())
+    }
+
     /// Whether the user may run the command; `sub` is its full name with the sub-command.
     pub(super) fn may(&self, name: &[u8], command: &str, sub: Option<&str>) -> bool {
         let Some(user) = self.get(name) else { return false };

@@ -14,7 +14,7 @@ pub(super) struct View {
     // How many slots each owner has; no zeros.
     counts: BTreeMap<u16, usize>,
     uncovered: usize,
-    // Counts changes.
+    // Counts changes by `set`.
     version: u64,
 }
 
@@ -30,18 +30,31 @@ impl View {
         view
     }
 
+    /// Nobody owns anything any more.
+    pub(super) fn clear(&mut self) {
+        let version = self.version + 1;
+        *self = View { version, ..View::shared_by(0) };
+    }
+
     pub(super) fn owner(&self, slot: u16) -> Option<usize> {
         self.owners.get(usize::from(slot)).filter(|owner| **owner != NOBODY).map(|owner| usize::from(*owner))
     }
 
+    /// The node decides, or is told by an operator, who owns the slot.
     pub(super) fn set(&mut self, slot: u16, owner: Option<usize>) {
+        self.version += u64::from(self.owner(slot) != owner);
+        self.hear(slot, owner);
+    }
+
+    /// The node believes another node's claim. Whatever it did not believe before it does not believe now either: the
+    /// version stays.
+    pub(super) fn hear(&mut self, slot: u16, owner: Option<usize>) {
         let owner = owner.and_then(|owner| u16::try_from(owner).ok()).unwrap_or(NOBODY);
         let Some(seen) = self.owners.get_mut(usize::from(slot)) else { return };
         let before = std::mem::replace(seen, owner);
         if before == owner {
             return;
         }
-        self.version += 1;
         if before == NOBODY {
             self.uncovered -= 1;
         } else if let Some(count) = self.counts.get_mut(&before) {
@@ -67,7 +80,7 @@ impl View {
         u16::try_from(owner).ok().and_then(|owner| self.counts.get(&owner)).copied().unwrap_or(0)
     }
 
-    /// Changes so far.
+    /// Changes by [`set`](View::set) so far.
     pub(super) fn version(&self) -> u64 {
         self.version
     }
