@@ -100,11 +100,19 @@ impl Health {
 mod width {
     pub(in crate::topology) type Epoch = u64;
     pub(in crate::topology) type Offset = u32;
+
+    pub(super) const fn widen(epoch: Epoch, at: Offset) -> (u64, u32) {
+        (epoch, at)
+    }
 }
 #[cfg(not(target_pointer_width = "64"))]
 mod width {
     pub(in crate::topology) type Epoch = u32;
     pub(in crate::topology) type Offset = u16;
+
+    pub(super) const fn widen(epoch: Epoch, at: Offset) -> (u64, u32) {
+        (epoch as u64, at as u32)
+    }
 }
 
 /// A node of the map; host names lie in the map's arena. 48 bytes, or 40 where pointers have 32 bits: there an epoch
@@ -186,7 +194,7 @@ impl Node {
     /// The config epoch (of a replica: its primary's), where a CLUSTER NODES reply gave one.
     #[must_use]
     pub const fn epoch(&self) -> Option<u64> {
-        if self.flags & EPOCH == 0 { None } else { Some(self.epoch as u64) }
+        if self.flags & EPOCH == 0 { None } else { Some(width::widen(self.epoch, 0).0) }
     }
 
     pub(super) fn set_epoch(&mut self, epoch: u64) {
@@ -195,7 +203,7 @@ impl Node {
 
     /// Where the node's hosts lie in the arena.
     pub(super) const fn hosts(&self) -> (u32, u16) {
-        (self.hosts_at as u32, self.hosts_len)
+        (width::widen(0, self.hosts_at).1, self.hosts_len)
     }
 
     /// Notes where the node's hosts lie; what lies too far back for it cannot be noted.
