@@ -285,10 +285,10 @@ impl Script {
                         "hole" => self.world.links[link as usize].hole = true,
                         "reset" => self.world.reset(link),
                         "cut" => {
-                            self.world.links[link as usize].down.cut_after = Some(number(rest.first().unwrap_or(&""))?)
+                            self.world.links[link as usize].down.cut_after = Some(number(rest.first().unwrap_or(&""))?);
                         }
                         "cut-up" => {
-                            self.world.links[link as usize].up.cut_after = Some(number(rest.first().unwrap_or(&""))?)
+                            self.world.links[link as usize].up.cut_after = Some(number(rest.first().unwrap_or(&""))?);
                         }
                         "close" => self.world.server_closes(link),
                         _ => {
@@ -310,7 +310,7 @@ impl Script {
 fn spec_of(line: &[String]) -> Result<(CommandSpec, Vec<u8>), String> {
     let mut wire = Vec::new();
     let commands: Vec<Vec<&[u8]>> =
-        line.split(|word| word == ";").map(|words| words.iter().map(|word| word.as_bytes()).collect()).collect();
+        line.split(|word| word == ";").map(|words| words.iter().map(String::as_bytes).collect()).collect();
     let mut slot = None;
     let mut spec = None;
     for words in &commands {
