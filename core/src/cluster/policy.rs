@@ -105,9 +105,9 @@ impl Policy {
             window: short(config.window),
             max_bytes: rounded(config.max_bytes),
             max_queue: short(config.max_queue),
-            flags: FOLLOW * config.follow_redirects as u8
-                | STRICT * config.strict_order as u8
-                | RESEND * config.resend_unsure as u8,
+            flags: (FOLLOW * config.follow_redirects as u8)
+                | (STRICT * config.strict_order as u8)
+                | (RESEND * config.resend_unsure as u8),
         }
     }
 

@@ -151,9 +151,9 @@ fn arguments_by_reference_are_the_same_arguments() {
     fn shape(args: impl Args) -> (usize, Option<Vec<u8>>, Option<Vec<u8>>) {
         (args.count(), args.arg(1).map(<[u8]>::to_vec), args.arg(2).map(<[u8]>::to_vec))
     }
-    let command = ["GET", "key"];
-    assert_eq!(shape(&command), (2, Some(b"key".to_vec()), None));
-    assert_eq!(shape(&command[..]), shape(&command));
+    let command = &["GET", "key"];
+    assert_eq!(shape(command), (2, Some(b"key".to_vec()), None));
+    assert_eq!(shape(&command[..]), shape(command));
 }
 
 #[test]

@@ -61,7 +61,7 @@ impl Run {
         config.max_leases = 1 + dice.below(3) as u16;
         config.read_from = [ReadFrom::Primary, ReadFrom::PreferReplica, ReadFrom::Any][dice.below(3)];
         config.follow_redirects = !dice.one_in(10);
-        config.strict_order = seed % 3 == 0;
+        config.strict_order = seed.is_multiple_of(3);
         config.command_timeout = Duration::from_secs(8);
         let protocol = if dice.one_in(4) { Protocol::Resp2 } else { Settings::DEFAULT.protocol };
         Self {

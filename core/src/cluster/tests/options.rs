@@ -103,12 +103,12 @@ fn in_strict_order_nothing_overtakes_what_is_refused_or_redirected() {
     // Asked elsewhere, where the answer takes its time.
     world.feed(A, "-ASK 5 127.0.0.1:7002\r\n");
     assert_eq!(commands(&mut world, B), [format!("ASKING+{}", cmd(first))]);
-    assert_eq!(commands(&mut world, A), [String::new(); 0]);
+    assert!(commands(&mut world, A).is_empty());
     world.feed(B, "+OK\r\n+1\r\n");
     assert_eq!(commands(&mut world, A), [cmd(second)]);
     // The map changes: the one behind goes by the new one.
     let third = world.set(5);
-    assert_eq!(commands(&mut world, A), [String::new(); 0]);
+    assert!(commands(&mut world, A).is_empty());
     world.feed(A, "-MOVED 5 127.0.0.1:7002\r\n");
     assert_eq!(commands(&mut world, B), [cmd(second)]);
     world.feed(B, "+2\r\n");
