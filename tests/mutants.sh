@@ -45,7 +45,7 @@ rooms_of() {
     server_error) echo slot server_error ;;
     command) echo resp slot command ;;
     topology) echo resp slot server_error topology ;;
-    pipeline) echo resp slot command server_error pipeline ;;
+    pipeline) echo resp slot command server_error topology pipeline ;;
     scan | pubsub) echo resp slot server_error topology "$1" ;;
     connection) echo resp connection ;;
     cluster) echo resp slot command server_error topology pipeline scan pubsub connection cluster ;;

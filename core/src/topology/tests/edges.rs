@@ -86,3 +86,66 @@ fn a_copy_keeps_hosts_and_replicas() {
     assert!(describe(&tables).contains("[7003, 7004]"), "{}", describe(&tables));
     assert_eq!(describe(&copy), describe(&tables));
 }
+
+/// Reads a CLUSTER NODES text in chunks of `piece` bytes.
+#[cfg(feature = "nodes-reply")]
+fn nodes_in_pieces(text: &str, piece: usize) -> Result<String, Rejection> {
+    use crate::limits::Limits;
+    use crate::resp::{Level, Status, TokenState};
+    let bytes = format!("${}\r\n{text}\r\n", text.len()).into_bytes();
+    let mut tables = Tables::new(4, 8, 400, false);
+    let mut levels = [Level::EMPTY; 4];
+    let mut state = TokenState::new();
+    let mut reader = Reader::new(ReplyKind::Nodes);
+    let context = Context::new(NodeAddr::new("reached", 7000).unwrap());
+    let (mut buffer, mut status) = (vec![], Status::Incomplete);
+    for part in bytes.chunks(piece) {
+        buffer.extend_from_slice(part);
+        let mut tokens = state.reader(&mut levels, &Limits::DEFAULT, &buffer);
+        status = reader.feed(&mut tokens, &context, &mut tables.map_mut(), &mut |_| {})?;
+        let consumed = tokens.consumed();
+        buffer.drain(..consumed);
+    }
+    assert_eq!(status, Status::Complete(()));
+    Ok(print(&tables.map()))
+}
+
+#[test]
+#[cfg(feature = "nodes-reply")]
+fn nodes_text_that_ends_early_or_goes_on_too_long() {
+    let line = format!("{} h:1@2 myself,master - 0 0 1 connected 0-9", id_text(1));
+    for piece in [1, 7, 2_000] {
+        let good = Ok("0-9=1 10-16383=-".to_string());
+        assert_eq!(nodes_in_pieces(&line, piece), good);
+        assert_eq!(nodes_in_pieces(&format!("{line}\n"), piece), good);
+        // The beginning of one more line.
+        assert!(nodes_in_pieces(&format!("{line}\nabc"), piece).is_err());
+        assert!(nodes_in_pieces(&format!("{line}\n{}", id_text(2)), piece).is_err());
+        // Too long is refused in an address; of a name and its value nothing depends.
+        let long = "x".repeat(300);
+        assert!(nodes_in_pieces(&line.replace("h:1", &format!("{long}:1")), piece).is_err());
+        assert_eq!(nodes_in_pieces(&line.replace("@2", &format!("@2,host,aux={long}")), piece), good);
+    }
+}
+
+#[test]
+fn zones_of_any_length() {
+    use crate::limits::Limits;
+    for (len, kept) in [(0, false), (1, true), (255, true), (256, false), (300, false)] {
+        let zone = "z".repeat(len);
+        let reply = format!(
+            "*1\r\n*3\r\n:0\r\n:9\r\n*4\r\n+h\r\n:1\r\n+{}\r\n*2\r\n$17\r\navailability-zone\r\n${len}\r\n{zone}\r\n",
+            id_text(1)
+        );
+        let mut tables = Tables::new(4, 8, 600, false);
+        let mut tokens = crate::resp::Tokens::<8>::new(Limits::DEFAULT);
+        let mut reader = Reader::new(ReplyKind::Slots);
+        let context = Context::new(NodeAddr::new("reached", 7000).unwrap());
+        let status =
+            reader.feed(&mut tokens.reader(reply.as_bytes()), &context, &mut tables.map_mut(), &mut |_| {}).unwrap();
+        assert_eq!(status, crate::resp::Status::Complete(()));
+        let map = tables.map();
+        let node = map.find(&id(1)).unwrap();
+        assert_eq!(map.zone(node), Some(zone.as_str()).filter(|_| kept), "{len}");
+    }
+}
