@@ -249,3 +249,25 @@ fn answers_are_read_from_first_tokens() {
         assert_eq!(Answer::of(&token), answer);
     }
 }
+
+#[test]
+fn elements_are_as_many_as_keys() {
+    let mut values = merge(P::DefaultKeyed, 3);
+    assert_eq!(values.answer(0, Answer::Elements(2), 2), Ok(PartState::Done));
+    assert_eq!(values.answer(1, Answer::Elements(2), 3), Ok(PartState::WrongAnswer));
+    assert_eq!(values.answer(2, Answer::Elements(3), 3), Ok(PartState::Done));
+    assert_eq!(values.partial(), Ok(Merged::Elements(5)));
+    let mut keys = merge(P::DefaultKeyless, 2);
+    assert_eq!(keys.answer(0, Answer::Elements(7), 0), Ok(PartState::Done));
+    assert_eq!(keys.answer(1, Answer::Integer(7), 0), Ok(PartState::WrongAnswer));
+}
+
+#[test]
+fn parts_beyond_those_that_can_be_numbered() {
+    let mut many = merge(P::AggSum, 65_540);
+    assert_eq!(many.answer(65_535, Answer::Integer(3), 0), Ok(PartState::Done));
+    assert_eq!(many.answer(65_535, Answer::Integer(3), 0), Err(MergeError::Duplicate));
+    assert_eq!(many.answer(65_536, Answer::Integer(3), 0), Err(MergeError::NoSuchPart));
+    assert_eq!(many.fail(65_539, PartState::NotSent), Err(MergeError::NoSuchPart));
+    assert_eq!(many.fail(65_540, PartState::NotSent), Err(MergeError::NoSuchPart));
+}

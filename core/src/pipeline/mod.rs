@@ -49,3 +49,6 @@ pub use retry::{Budget, Decision, decide, may_resend};
 pub use shape::Shape;
 pub(crate) use slab::SlabHead;
 pub use split::{KeyPlace, Layout, Part, PartView, Split, SplitError, split};
+
+#[cfg(test)]
+mod entry_tests;

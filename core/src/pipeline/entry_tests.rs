@@ -1,0 +1,121 @@
+//! Every packed fact of an entry alone, and beside the others.
+
+use super::entry::{Aim, Entry, Flag, GroupRetry};
+use super::*;
+use crate::command::{Access, CommandSpec, RetryPermission, Target};
+use crate::slot::Slot;
+use crate::topology::NodeIndex;
+
+const ALL: [Flag; 12] = [
+    Flag::ASKING,
+    Flag::STARTED,
+    Flag::MAYBE,
+    Flag::DELAYED,
+    Flag::ASKED,
+    Flag::FAILED,
+    Flag::READ,
+    Flag::BLOCKING,
+    Flag::STREAMED,
+    Flag::SCRIPT,
+    Flag::SUBSCRIBE,
+    Flag::RESEND,
+];
+
+fn spec() -> CommandSpec {
+    CommandSpec::new(Target::Slot(Slot::masked(9_999)), Access::Write, 31)
+}
+
+fn entry(change: impl FnOnce(&mut CommandSpec)) -> Entry {
+    let mut spec = spec();
+    change(&mut spec);
+    let mut entry = Entry::EMPTY;
+    entry.admit(&spec, None);
+    entry
+}
+
+#[test]
+fn flags_do_not_touch_each_other() {
+    for flag in ALL {
+        let mut entry = entry(|_| {});
+        entry.set_group_retry(Some(GroupRetry::Later));
+        entry.set(flag, true);
+        for other in ALL {
+            assert_eq!(entry.has(other), other == flag, "{flag:?} {other:?}");
+        }
+        assert_eq!(entry.aim(), Aim::Slot(Slot::masked(9_999)));
+        assert_eq!(entry.group_retry(), Some(GroupRetry::Later));
+        entry.set(flag, false);
+        assert!(!entry.has(flag));
+    }
+}
+
+#[test]
+fn each_fact_of_a_spec_alone() {
+    let facts: [(Flag, fn(&mut CommandSpec)); 6] = [
+        (Flag::BLOCKING, |spec| spec.blocking = true),
+        (Flag::STREAMED, |spec| spec.streamed = true),
+        (Flag::SCRIPT, |spec| spec.script_like = true),
+        (Flag::SUBSCRIBE, |spec| spec.subscribe = true),
+        (Flag::RESEND, |spec| spec.retry = RetryPermission::Always),
+        (Flag::MAYBE, |_| {}),
+    ];
+    for (flag, change) in facts {
+        for target in [Target::Slot(Slot::masked(9_999)), Target::AnyNode, Target::AnyPrimary] {
+            let entry = entry(|spec| {
+                spec.target = target;
+                change(spec);
+            });
+            for other in ALL {
+                assert_eq!(entry.has(other), other == flag && flag != Flag::MAYBE, "{flag:?} {other:?} {target:?}");
+            }
+            assert_eq!(entry.slot(), target.slot());
+            let back = entry.spec();
+            assert_eq!((back.script_like, back.access, back.len), (flag == Flag::SCRIPT, Access::Write, 31));
+            assert_eq!(back.target.slot(), target.slot());
+            assert_eq!(entry.is_streamed(), flag == Flag::STREAMED);
+        }
+    }
+    // A read may also be sent again, and a group is not handed out token by token.
+    let read = entry(|spec| spec.access = Access::Read);
+    assert!(read.has(Flag::READ) && read.has(Flag::RESEND) && read.spec().access == Access::Read);
+    assert!(!entry(|spec| (spec.streamed, spec.replies) = (true, 3)).is_streamed());
+}
+
+#[test]
+fn replies_are_counted_down() {
+    let mut entry = entry(|spec| spec.replies = 4);
+    entry.set_replies_left(entry.replies);
+    let left: [u16; 5] = core::array::from_fn(|_| entry.take_reply());
+    assert_eq!(left, [3, 2, 1, 0, 0]);
+    assert_eq!(entry.replies_left(), 0);
+}
+
+#[test]
+fn an_answer_that_was_cut() {
+    for (replies, started, outcome) in [
+        (1, false, Outcome::MaybeExecuted),
+        (1, true, Outcome::ReplyLost),
+        (4, false, Outcome::MaybeExecuted),
+        (4, true, Outcome::MaybeExecuted),
+    ] {
+        let mut entry = entry(|spec| spec.replies = replies);
+        entry.set(Flag::STARTED, started);
+        assert_eq!(entry.cut_outcome(), outcome, "{replies} {started}");
+    }
+}
+
+#[test]
+fn hops_and_attempts_stop_at_their_greatest() {
+    let mut entry = entry(|_| {});
+    for n in 1..=300_u16 {
+        entry.count_hop();
+        entry.count_attempt();
+        assert_eq!((u16::from(entry.hops), u16::from(entry.attempts())), (n.min(255), n.min(255)));
+    }
+    entry.set_ask(NodeIndex::new(5));
+    assert_eq!(entry.ask(), NodeIndex::new(5));
+    entry.renumber(|at| NodeIndex::new(at.index() + 2));
+    assert_eq!(entry.ask(), NodeIndex::new(7));
+    entry.renumber(|_| None);
+    assert_eq!(entry.ask(), None);
+}
