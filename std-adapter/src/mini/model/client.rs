@@ -138,7 +138,11 @@ impl Client {
 
     /// RESP2 with a subscription: only a few commands are allowed.
     pub(super) fn restricted(&self) -> bool {
-        !self.resp3 && self.plain_count() + self.shard_channels.len() > 0
+        !self.resp3 && self.subscribed()
+    }
+
+    pub(super) fn subscribed(&self) -> bool {
+        self.plain_count() + self.shard_channels.len() > 0
     }
 
     /// The count in confirmations of plain channels and patterns.

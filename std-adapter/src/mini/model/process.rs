@@ -161,6 +161,7 @@ impl Model {
     fn check_node(&mut self, id: ClientId, command: &Command, words: &Words) -> Result<(), Vec<u8>> {
         let me = self.node_of(id);
         let restricted = self.client(id).restricted();
+        let subscribed = self.client(id).subscribed();
         let node = &self.nodes[me];
         let product = if node.profile.is_valkey() { "Valkey" } else { "Redis" };
         if node.switches.out_of_memory && self.grows(id, command) {
@@ -178,6 +179,11 @@ impl Model {
                 full_name(command, words)
             )
             .into());
+        }
+        // Valkey 8.0 alone.
+        let nothing_to_end = command.name.ends_with("unsubscribe") && node.profile == Profile::Valkey8 && !subscribed;
+        if nothing_to_end {
+            return Err(format!("NOSUB '{}' command executed not in subscribed mode", command.name).into());
         }
         if node.switches.master_down && node.primary.is_some() && !command.has(LOADING) {
             return Err("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.".into());

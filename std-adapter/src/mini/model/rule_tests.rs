@@ -267,6 +267,24 @@ fn sunsubscribe_with_nothing_subscribed_confirms_once_with_null() {
 }
 
 #[test]
+fn valkey_8_refuses_to_end_nothing_and_gives_a_nested_transaction_up() {
+    let (mut model, _, one) = shards(Profile::Valkey8);
+    let reply = "-NOSUB 'sunsubscribe' command executed not in subscribed mode\r\n";
+    assert_eq!(ask(&mut model, one, "SUNSUBSCRIBE foo"), reply);
+    ask(&mut model, one, "SUBSCRIBE x");
+    assert!(ask(&mut model, one, "SUNSUBSCRIBE foo").ends_with("foo\r\n:0\r\n"));
+    all(|profile| {
+        let (mut model, _, one) = shards(profile);
+        for line in ["MULTI", "PING"] {
+            ask(&mut model, one, line);
+        }
+        assert!(ask(&mut model, one, "MULTI").starts_with("-ERR "));
+        let expected = if profile.is_valkey() { "-EXECABORT " } else { "*1\r\n+PONG\r\n" };
+        assert!(ask(&mut model, one, "EXEC").starts_with(expected), "{profile:?}");
+    });
+}
+
+#[test]
 fn an_orphan_slot_is_not_served_at_its_last_owner_while_others_send_clients_there() {
     let mut model = Model::new(ModelOptions { primaries: 2, ..ModelOptions::default() });
     let (zero, one) = (model.connect(0), model.connect(1));

@@ -4,14 +4,22 @@ use super::client::{Transaction, Words};
 use super::commands;
 use super::ledger::Inside;
 use super::reply::Out;
-use super::{ClientId, Model};
+use super::{ClientId, Model, Profile};
 
 pub(super) fn multi(model: &mut Model, id: ClientId, _words: &Words, out: &mut Out) {
     if model.client(id).transaction.is_some() {
-        return out.error("ERR MULTI calls can not be nested");
+        return refuse(model, id, out, "ERR MULTI calls can not be nested");
     }
     model.client(id).transaction = Some(Transaction::default());
     out.ok();
+}
+
+/// Redis goes on with the transaction; with Valkey 8 it will not run any more.
+fn refuse(model: &mut Model, id: ClientId, out: &mut Out, text: &str) {
+    if model.profile(id) == Profile::Valkey8 {
+        return model.reject(id, out, text);
+    }
+    out.error(text);
 }
 
 pub(super) fn exec(model: &mut Model, id: ClientId, _words: &Words, out: &mut Out) {
@@ -51,7 +59,7 @@ pub(super) fn discard(model: &mut Model, id: ClientId, _words: &Words, out: &mut
 
 pub(super) fn watch(model: &mut Model, id: ClientId, words: &Words, out: &mut Out) {
     if model.client(id).transaction.is_some() {
-        return out.error("ERR WATCH inside MULTI is not allowed");
+        return refuse(model, id, out, "ERR WATCH inside MULTI is not allowed");
     }
     let keys = words[1..].iter().cloned();
     model.client(id).watched.extend(keys);
