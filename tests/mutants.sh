@@ -115,13 +115,13 @@ describe() {
 lines_in() { if [ -f "$1" ]; then grep -c . "$1" || true; else echo 0; fi; }
 
 run_room() {
-    local room=$1 copy=$out/$1 judge began=$SECONDS result=0 shown
+    local room=$1 copy=$out/$1 judge left began=$SECONDS result=0 shown
     copy_room "$room" "$copy"
     rm -rf "$copy/mutants.out" "$copy/mutants.out.old"
     local options=(--dir "$copy" --config "$here/mutants.toml" --in-place --output "$copy" --no-shuffle --build-timeout 40
-        --file "src/$room/**" "${shard[@]}")
+        --file "src/$room/**")
     # 2 and 3 say that mutants were missed or timed out, which is counted below.
-    cargo mutants "${options[@]}" --cargo-arg=--lib -- "$room::" >"$copy/run.log" 2>&1 || result=$?
+    cargo mutants "${options[@]}" "${shard[@]}" --cargo-arg=--lib -- "$room::" >"$copy/run.log" 2>&1 || result=$?
     case $result in 0 | 2 | 3) ;; *) tail -30 "$copy/run.log" >&2 && fail "cargo mutants could not run in $room" ;; esac
     local results=$copy/mutants.out
     local total caught timeout unviable missed explained
@@ -130,11 +130,12 @@ run_room() {
     timeout=$(lines_in "$results/timeout.txt")
     unviable=$(lines_in "$results/unviable.txt")
     cp "$results/missed.txt" "$copy/missed.txt"
-    # The other tests judge only what is left. (Mutants that timed out are tried again too; once is enough for them.)
+    # The other tests judge only what is left.
     for judge in $(judges_of "$room"); do
         [ -s "$copy/missed.txt" ] || continue
         result=0
-        cargo mutants "${options[@]}" --iterate --cargo-arg=--test="$judge" >"$copy/run-$judge.log" 2>&1 || result=$?
+        left=$(sed 's/[][\\.^$*+?(){}|]/\\&/g' "$copy/missed.txt" | paste -sd '|')
+        cargo mutants "${options[@]}" --re "^($left)\$" --cargo-arg=--test="$judge" >"$copy/run-$judge.log" 2>&1 || result=$?
         if [ "$result" -eq 4 ]; then
             # It wants servers that are not there.
             printf '    %s fails here without a mutant: not asked\n' "$judge"
