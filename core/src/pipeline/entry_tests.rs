@@ -119,3 +119,34 @@ fn hops_and_attempts_stop_at_their_greatest() {
     entry.renumber(|_| None);
     assert_eq!(entry.ask(), None);
 }
+
+#[test]
+fn words_for_people() {
+    use std::string::ToString;
+    for (text, words) in [
+        (SplitError::NotSplittable.to_string(), "cannot be split"),
+        (SplitError::Arity.to_string(), "wrong number of arguments"),
+        (SplitError::TooManyKeys { needed: 12 }.to_string(), "needs 12 entries"),
+        (SplitError::TooManyParts.to_string(), "more slots than"),
+        (Refused { why: Why::Duplicate, value: () }.to_string(), "already here"),
+        (Refused { why: Why::Late, value: () }.to_string(), "already taken out"),
+        (Refused { why: Why::BeyondWindow, value: () }.to_string(), "beyond the window"),
+    ] {
+        assert!(text.contains(words), "{text}");
+    }
+    for error in [PlanError::Full, PlanError::NoSuchLane, PlanError::NoSuchCommand] {
+        assert!(!error.to_string().is_empty());
+    }
+    for outcome in [Outcome::Rejected, Outcome::NotSent, Outcome::MaybeExecuted, Outcome::ReplyLost] {
+        assert!(!outcome.to_string().is_empty());
+    }
+}
+
+#[test]
+fn a_part_knows_how_many_keys_it_has() {
+    let command = ["MGET", "{a}1", "b", "{a}2"];
+    let (mut keys, mut parts) = ([KeyPlace::EMPTY; 3], [Part::EMPTY; 3]);
+    let split = split(&command, &mut keys, &mut parts).unwrap();
+    let counts: std::vec::Vec<usize> = split.parts().map(|part| part.keys()).collect();
+    assert_eq!(counts, [2, 1]);
+}
