@@ -155,18 +155,20 @@ impl World {
         } else {
             self.stats.scans.1 += 1;
         }
+        self.servers.take_events(self.now);
         let steady = u32::from(self.options.steady);
         let mut missing = Vec::new();
         let written = self.stage.iter().flat_map(|stage| stage.keys.iter().cloned());
         for key in (0..steady).map(steady_key).chain(written) {
             let key = key.into_bytes();
-            if !run.keys.contains(&key) && self.servers.readable(&key) {
+            if !run.keys.contains(&key) && self.servers.readable(&key) && !self.servers.lost_since(&key, run.since) {
                 missing.push(key);
             }
         }
         let proven = certificate.proven();
         let lost = super::check::scan::lost(&missing, proven);
-        let hostile = self.options.hostile.is_some();
+        // Of another cluster that has all the addresses nothing can be told.
+        let hostile = self.options.hostile.is_some() || self.servers.alien_at >= run.since;
         self.check(5, lost.is_none() || hostile, || {
             format!(
                 "client {client}: the scan vouches for a slot of which it did not return {}",

@@ -152,6 +152,11 @@ pub struct Servers {
     pub retired: BTreeSet<usize>,
     /// Nodes are found by their ports, whatever host is dialled.
     pub by_port: bool,
+    /// When keys were lost last, and all keys of a node.
+    lost: BTreeMap<Vec<u8>, u64>,
+    /// When the other cluster was asked last.
+    pub alien_at: u64,
+    all_lost: u64,
     /// Keys that were written at any time.
     names: BTreeSet<Vec<u8>>,
     /// When the model wants to be told the time.
@@ -194,6 +199,9 @@ impl Servers {
             orphans: BTreeMap::new(),
             retired: BTreeSet::new(),
             by_port: false,
+            lost: BTreeMap::new(),
+            alien_at: 0,
+            all_lost: 0,
             names: BTreeSet::new(),
             alarm: None,
             published: BTreeMap::new(),
@@ -242,15 +250,25 @@ impl Servers {
         // A name leads to the node whatever port is announced.
         let named = addr.0.strip_prefix("node-").and_then(|rest| rest.strip_suffix(".test"));
         let named = named.and_then(|number| number.parse::<usize>().ok()).and_then(|number| number.checked_sub(1));
-        let port = usize::from(addr.1.wrapping_sub(PORT));
-        exact.or(named).or(Some(port).filter(|_| self.by_port)).filter(|node| *node < self.nodes.len())
+        let port = usize::from(addr.1.wrapping_sub(PORT)) % 100;
+        let port = Some(port).filter(|_| self.by_port);
+        // One address with many ports leads by the port, a name of its own by the name.
+        exact.or(port).or(named).filter(|node| *node < self.nodes.len())
     }
 
     /// Takes over what the models wrote down.
-    fn take_events(&mut self) {
+    pub fn take_events(&mut self, now: u64) {
         for (alien, model) in [(false, &mut self.model), (true, &mut self.alien)] {
             for event in model.take_events() {
-                let Event::Executed(run) = event else { continue };
+                let run = match event {
+                    Event::Executed(run) => run,
+                    Event::Lost { keys, .. } | Event::Dropped { keys, .. } => {
+                        self.all_lost = if keys.is_empty() { now } else { self.all_lost };
+                        self.lost.extend(keys.into_iter().map(|key| (key, now)));
+                        continue;
+                    }
+                    _ => continue,
+                };
                 match run.inside {
                     Inside::Nothing => self.executed.insert((alien, run.client, run.number)),
                     Inside::Transaction(exec) => self.executed.insert((alien, run.client, exec)),
@@ -274,6 +292,12 @@ impl Servers {
         let slot = Slot::of_key(key).get();
         let target = self.moving.get(&slot).copied();
         self.model.owner(slot).into_iter().chain(target).any(|node| self.model.has_key(node, key))
+    }
+
+    /// Whether a key was lost with a server's data since then.
+    #[must_use]
+    pub fn lost_since(&self, key: &[u8], since: u64) -> bool {
+        self.all_lost >= since || self.lost.get(key).is_some_and(|at| *at >= since)
     }
 
     /// Whether the key was ever written.
@@ -411,6 +435,9 @@ impl World {
         let Some(session) = &mut self.links[link as usize].session else { return };
         session.number += 1;
         let (client, alien, number) = (session.client, session.alien, session.number);
+        if alien {
+            self.servers.alien_at = self.now;
+        }
         let now = std::time::Duration::from_micros(self.now);
         let model = self.servers.model_of(alien);
         model.advance(now);
@@ -477,7 +504,7 @@ impl World {
 
     /// Writes down what became of a command.
     fn served(&mut self, link: u32, sent: Sent, number: u64, out: &[u8]) {
-        self.servers.take_events();
+        self.servers.take_events(self.now);
         let session = self.links[link as usize].session.as_ref().map(|session| (session.alien, session.client, number));
         let executed = session.is_some_and(|session| self.servers.executed.remove(&session));
         let len = wire::value_len(out).unwrap_or(out.len());

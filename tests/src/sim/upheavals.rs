@@ -331,7 +331,7 @@ impl World {
             }
             Fault::Password => {
                 for client in &mut self.clients {
-                    let secret = slotwise::connection::Secret::from(PASSWORDS[of as usize]);
+                    let secret = slotwise::connection::Secret::from(PASSWORDS[self.servers.password]);
                     client.profile.settings.password = Some(secret);
                 }
             }
