@@ -9,9 +9,9 @@ use slotwise_tests::sim::report;
 use slotwise_tests::sim::run::{self, Report};
 use slotwise_tests::sim::stats::Stats;
 use slotwise_tests::sim::trace::SHOWN;
+use slotwise_tests::sim::{script, shrink};
 
-const USAGE: &str =
-    "usage: sim [--seeds N] [--from X] [--seed X] [--profile P] [--without FAULT] [--tape FILE] [--json] [--canary]";
+const USAGE: &str = "usage: sim [--seeds N] [--from X] [--seed X] [--profile P] [--without FAULT] [--tape FILE] [--script FILE] [--events N] [--json] [--shrink] [--canary]";
 
 #[derive(Default)]
 struct Arguments {
@@ -19,6 +19,8 @@ struct Arguments {
     from: u64,
     tape: Option<String>,
     json: bool,
+    script: Option<String>,
+    shrink: bool,
     verbose: bool,
     wishes: Wishes,
 }
@@ -39,6 +41,8 @@ fn arguments() -> Result<Arguments, String> {
             }
             "--tape" => read.tape = Some(value()?),
             "--events" => read.wishes.shown = Some(number(value()?)? as usize),
+            "--script" => read.script = Some(value()?),
+            "--shrink" => read.shrink = true,
             "--json" => read.json = true,
             "--canary" => read.wishes.canary = true,
             "--profile" => {
@@ -72,10 +76,27 @@ fn main() -> ExitCode {
     let (mut hash, mut violations) = (0, 0_u64);
     let seeds = read.seeds.unwrap_or(1_000);
     let progress = std::io::stderr().is_terminal() && !read.json;
-    if let Some(file) = &read.tape {
+    if let Some(file) = &read.script {
+        match std::fs::read_to_string(file)
+            .map_err(|error| error.to_string())
+            .and_then(|text| script::run(&text, read.wishes.shown))
+        {
+            Ok(report) => {
+                hash = report::fold(hash, report.hash);
+                stats.add(&report.stats);
+            }
+            Err(text) => {
+                violations += 1;
+                eprintln!("{file}: {text}");
+            }
+        }
+    } else if let Some(file) = &read.tape {
         let bytes = std::fs::read(file).unwrap_or_default();
         let report = run::tape(&bytes, &read.wishes);
         violations += u64::from(tell(&format!("tape {file}"), &report));
+        if read.shrink {
+            make_small(file, &bytes, &read.wishes);
+        }
         hash = report::fold(hash, report.hash);
         stats.add(&report.stats);
     } else {
@@ -97,6 +118,9 @@ fn main() -> ExitCode {
                     if std::fs::write(&file, &report.tape).is_ok() {
                         eprintln!("its tape is in {file}");
                     }
+                    if read.shrink {
+                        make_small(&file, &report.tape, &read.wishes);
+                    }
                 }
             } else if read.verbose {
                 eprintln!("{:#?}", report.options);
@@ -113,6 +137,18 @@ fn main() -> ExitCode {
         println!("{}", report::text(&stats, violations, hash, elapsed));
     }
     if violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Shrinks a failure, and prints and saves what is left.
+fn make_small(file: &str, tape: &[u8], wishes: &Wishes) {
+    let Some(small) = shrink::shrink(tape, wishes, 600) else { return };
+    let told = run::tape(&small.tape, &Wishes { shown: Some(SHOWN), ..small.wishes.clone() });
+    tell(&format!("{file}, made small in {} runs", small.runs), &told);
+    let file = format!("{file}.small");
+    if std::fs::write(&file, &small.tape).is_ok() {
+        let without: Vec<&str> = small.wishes.without.iter().map(|fault| fault.name()).collect();
+        eprintln!("the small tape is in {file}; without {without:?}, at most {:?}", small.wishes.most);
+    }
 }
 
 /// Prints a failure; says whether it was one.

@@ -20,6 +20,7 @@ pub mod run;
 pub mod scanning;
 pub mod script;
 pub mod servers;
+pub mod shrink;
 pub mod splitting;
 pub mod stats;
 pub mod storage;
