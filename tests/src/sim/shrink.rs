@@ -25,7 +25,7 @@ pub fn shrink(tape: &[u8], wishes: &Wishes, most: u32) -> Option<Small> {
     let report = run::tape(tape, wishes);
     let invariant = report.violation.as_ref()?.invariant;
     let mut small = Small { tape: tape.to_vec(), wishes: wishes.clone(), report, runs: 1 };
-    let mut attempt = |small: &mut Small, tape: Vec<u8>, wishes: Wishes| {
+    let attempt = |small: &mut Small, tape: Vec<u8>, wishes: Wishes| {
         if small.runs >= most {
             return false;
         }
