@@ -51,7 +51,8 @@ fn flags_do_not_touch_each_other() {
 
 #[test]
 fn each_fact_of_a_spec_alone() {
-    let facts: [(Flag, fn(&mut CommandSpec)); 6] = [
+    type Fact = (Flag, fn(&mut CommandSpec));
+    let facts: [Fact; 6] = [
         (Flag::BLOCKING, |spec| spec.blocking = true),
         (Flag::STREAMED, |spec| spec.streamed = true),
         (Flag::SCRIPT, |spec| spec.script_like = true),

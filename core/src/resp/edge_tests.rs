@@ -2,7 +2,7 @@
 
 use std::string::{String, ToString};
 use std::vec::Vec;
-use std::{format, vec};
+use std::format;
 
 use super::encode::{EncodeError, encode, encoded_len};
 use super::*;
