@@ -1,8 +1,8 @@
 //! Corners that the larger tests pass by: limits met exactly, small getters, words of errors, streamed children.
 
+use std::format;
 use std::string::{String, ToString};
 use std::vec::Vec;
-use std::format;
 
 use super::encode::{EncodeError, encode, encoded_len};
 use super::*;
@@ -188,6 +188,8 @@ fn errors_have_words_and_names() {
 
 #[cfg(feature = "request-parser")]
 mod requests {
+    use std::vec;
+
     use super::super::inline::{UnbalancedQuotes, split_inline};
     use super::super::request::{INLINE_MAX, RequestError, RequestLimits, Requests};
     use super::*;
