@@ -79,6 +79,9 @@ mod cluster {
             Cluster::<Tables>::connect,
             Cluster::<Tables>::refresh,
             Cluster::<Tables>::submit,
+            Endpoint::announced,
+            Env::new,
+            Env::with_endpoints,
             Cluster::<Tables>::cancel,
             Cluster::<Tables>::shutdown,
             Cluster::<Tables>::poll_transmit,
@@ -815,6 +818,7 @@ mod topology {
             Node::is_myself,
             Node::is_routable,
             Node::is_readable,
+            Node::is_refused,
             <Runs as Iterator>::next,
             Context::new,
             Context::tls,
@@ -849,9 +853,11 @@ mod topology {
         map: &Map<'_>,
         rand: &mut Rand,
         at: NodeIndex,
+        built: &mut MapMut<'_>,
         shard: &Shard<'_>,
     ) {
         used(Refresh::poll(refresh, now, rand, map, |index| black_box(index).index() > 0));
+        MapMut::refuse(built, |addr| black_box(addr).port() == 0);
         Map::nodes(map).for_each(used);
         Map::replicas(map, at).for_each(used);
         Map::all_replicas(map, at).for_each(used);
