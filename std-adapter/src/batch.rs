@@ -1,6 +1,8 @@
 //! A pipeline: commands collected once, run in one go, read in submission order.
 
-use slotwise::command::{Analysis, CommandError, CommandSpec, FULL, ResponsePolicy, Route, Target, Unshared, analyse};
+use slotwise::command::{
+    Analysis, CommandError, CommandSpec, FULL, ResponsePolicy, RetryPermission, Route, Target, Unshared, analyse,
+};
 use slotwise::pipeline::{KeyPlace, Layout, Part, split};
 use slotwise::resp::Args;
 use slotwise::resp::encode;
@@ -22,7 +24,7 @@ const BLOCKING: Duration = Duration::from_secs(24 * 3600);
 /// batch.push(&["SET", "user:1", "Ada"]).push(&["MGET", "user:1", "user:2"]);
 /// assert_eq!(batch.len(), 2);
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Batch {
     bytes: Vec<u8>,
     /// Start and length of arguments in `bytes`; kept for commands that are split, and for names.
@@ -84,6 +86,13 @@ impl Args for SpanArgs<'_> {
     }
 }
 
+/// How much there is, and nothing of what it is: arguments may be anybody's secrets.
+impl std::fmt::Debug for Batch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Batch").field("commands", &self.commands.len()).field("bytes", &self.bytes.len()).finish()
+    }
+}
+
 impl Batch {
     /// A batch without commands.
     #[must_use]
@@ -117,6 +126,19 @@ impl Batch {
             Err(error) => Plan::Refused(error),
         };
         self.append(args, plan)
+    }
+
+    /// Appends a command that may run twice: it is sent again also when its first try may have run.
+    pub fn push_repeatable<A: Args + ?Sized>(&mut self, args: &A) -> &mut Self {
+        self.push(args);
+        match self.commands.last_mut().map(|command| &mut command.plan) {
+            Some(Plan::One(spec) | Plan::Group(spec) | Plan::FanOut { spec, .. }) => {
+                spec.retry = RetryPermission::Always;
+            }
+            Some(Plan::Split(split)) => split.spec.retry = RetryPermission::Always,
+            Some(Plan::Refused(_)) | None => {}
+        }
+        self
     }
 
     /// Appends a command for a place of the caller's choice: module commands that no table knows, commands to a

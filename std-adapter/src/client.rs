@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration as StdDuration;
 
-use slotwise::cluster::{Config, ReadFrom};
+use slotwise::cluster::{Config, ReadFrom, SubmitError};
 use slotwise::command::{CommandSpec, Target};
 use slotwise::ids::NodeId;
 use slotwise::resp::Args;
@@ -11,7 +11,7 @@ use slotwise::time::Duration;
 use slotwise::topology::{Map, Owner, Rejection};
 
 use crate::batch::Batch;
-use crate::driver::{Counters, Driver, Reply, Work};
+use crate::driver::{Counters, Driver, NodeCounters, Reply, Work};
 use crate::error::Error;
 use crate::pipeline::Pipeline;
 use crate::profile::Profile;
@@ -100,6 +100,47 @@ impl Builder {
     #[must_use]
     pub fn endpoint_filter(mut self, allowed: impl Fn(&str, u16) -> bool + Send + Sync + 'static) -> Self {
         self.profile.endpoint_filter = Some(Arc::new(allowed));
+        self
+    }
+
+    /// Commands of one slot go out one by one, so that none runs before an older one whatever happens; see
+    /// [`Config::strict_order`].
+    #[must_use]
+    pub fn strict_order(mut self) -> Self {
+        self.config.strict_order = true;
+        self
+    }
+
+    /// Commands are sent again also when they may have run, whether they write or not. For one command alone there is
+    /// [`Batch::push_repeatable`].
+    #[must_use]
+    pub fn resend_unsure(mut self) -> Self {
+        self.config.resend_unsure = true;
+        self
+    }
+
+    /// Most bytes of commands that were submitted and have not ended. A batch holds the rest back; a pipeline answers
+    /// those beyond with [`SubmitError::FullBytes`].
+    #[must_use]
+    pub fn max_bytes(mut self, bytes: u32) -> Self {
+        self.config.max_bytes = bytes;
+        self
+    }
+
+    /// Most unsent commands that wait for one node; those beyond fail with
+    /// [`Reason::QueueFull`](slotwise::pipeline::Reason::QueueFull).
+    #[must_use]
+    pub fn max_queue(mut self, commands: u32) -> Self {
+        self.config.max_queue = commands;
+        self
+    }
+
+    /// Tells `observer` every event of the engine as it happens: connections, the map, commands that ended without a
+    /// reply. Nothing in an event is a key, a value or a password. It is called from within the client's methods, so it
+    /// should be brief.
+    #[must_use]
+    pub fn observe(mut self, observer: impl Fn(&slotwise::cluster::Event) + Send + Sync + 'static) -> Self {
+        self.profile.observer = Some(Arc::new(observer));
         self
     }
 
@@ -232,6 +273,11 @@ impl Client {
         self.driver.sent_to.iter().map(|(node, count)| (*node, *count))
     }
 
+    /// What happened at each node so far, by node id; nodes that have left the cluster included.
+    pub fn node_counters(&self) -> impl Iterator<Item = (NodeId, NodeCounters)> + '_ {
+        self.driver.nodes.iter().map(|(node, counters)| (*node, *counters))
+    }
+
     /// How often each address (`host:port`) was dialled so far.
     pub fn dialled(&self) -> impl Iterator<Item = (&str, u64)> + '_ {
         self.driver.dialled.iter().map(|(addr, count)| (addr.as_str(), *count))
@@ -317,7 +363,7 @@ impl Client {
         let mut next = 0;
         while next < batch.len() || work.open > 0 {
             while next < batch.len() && work.open < MAX_OPEN {
-                self.submit(&mut work, next);
+                self.submit(&mut work, next)?;
                 next += 1;
             }
             if work.open > 0 {
@@ -328,16 +374,25 @@ impl Client {
         Ok(work.results)
     }
 
-    fn submit(&mut self, work: &mut BatchWork<&Batch>, index: usize) {
+    fn submit(&mut self, work: &mut BatchWork<&Batch>, index: usize) -> Result<(), Error> {
         let map = self.driver.cluster.map();
         let specs = work.units_of(index, |replicas| everywhere(&map, replicas));
         for (part, spec) in specs.into_iter().enumerate() {
             let tag = work.tag(index, part);
-            let now = self.driver.now();
-            if let Err(error) = self.driver.cluster.submit(now, CommandSpec { tag, ..spec }) {
-                work.refused(tag, error);
+            loop {
+                let now = self.driver.now();
+                match self.driver.cluster.submit(now, CommandSpec { tag, ..spec }) {
+                    Ok(_) => break,
+                    // Others of this batch, or replies that nobody waits for, make room as they come in.
+                    Err(SubmitError::FullBytes) => self.driver.turn(work, None)?,
+                    Err(error) => {
+                        work.refused(tag, error);
+                        break;
+                    }
+                }
             }
         }
+        Ok(())
     }
 
     /// A pipeline without an end: commands go out as they are added, answers come as they arrive.

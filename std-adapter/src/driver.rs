@@ -8,11 +8,11 @@ use mio::{Events, Poll, Token as MioToken, Waker};
 use slotwise::cluster::{CloseReason, Cluster, Config, Env, Event, Output, Transmit};
 use slotwise::connection::{ControlFrame, Settings};
 use slotwise::ids::{ConnId, NodeId};
-use slotwise::pipeline::Failure;
+use slotwise::pipeline::{Failure, Reason};
 use slotwise::resp::Frame;
 use slotwise::time::Instant;
 
-use crate::profile::{AddressMap, Profile};
+use crate::profile::{AddressMap, Observer, Profile};
 use crate::resolve::Resolver;
 use crate::socket::{Received, Socket};
 use crate::storage::HeapStorage;
@@ -81,6 +81,26 @@ pub struct Counters {
     pub maps: u64,
 }
 
+/// Counts of what happened at one node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NodeCounters {
+    /// Connections that became ready for commands.
+    pub connections: u64,
+    /// Connections that ended, those that never became ready included.
+    pub closed: u64,
+    /// Commands written, sent-again ones and parts of split ones counted each time.
+    pub commands: u64,
+    /// Replies handed out.
+    pub replies: u64,
+    /// Replies handed out to commands that had been redirected or sent again before.
+    pub resent: u64,
+    /// Commands that ended here without a reply.
+    pub failed: u64,
+    /// Among them, those whose deadline had passed.
+    pub timeouts: u64,
+}
+
 pub(crate) struct Driver {
     pub(crate) cluster: Cluster<HeapStorage>,
     pub(crate) profile: Profile,
@@ -97,6 +117,8 @@ pub(crate) struct Driver {
     epoch: std::time::Instant,
     last_close: Option<(CloseReason, String)>,
     address_map: Option<AddressMap>,
+    observer: Option<Observer>,
+    pub(crate) nodes: HashMap<NodeId, NodeCounters>,
     /// Bytes were read since the last round of writes, so there may be more to write.
     dirty: bool,
     last_turn: std::time::Instant,
@@ -109,6 +131,8 @@ impl Driver {
         Ok(Self {
             cluster: Cluster::new(config, HeapStorage::new()),
             address_map: profile.address_map.clone(),
+            observer: profile.observer.clone(),
+            nodes: HashMap::new(),
             profile,
             counters: Counters::default(),
             sent_to: HashMap::new(),
@@ -212,16 +236,34 @@ impl Driver {
         let mut any = false;
         while let Some(event) = self.cluster.poll_event() {
             any = true;
+            if let Some(observer) = &self.observer {
+                observer(&event);
+            }
             match event {
                 Event::Dial(conn) => self.dial(env, conn),
-                Event::Ready(_) => self.counters.connections += 1,
+                Event::Ready(conn) => {
+                    self.counters.connections += 1;
+                    if let Some(node) = self.cluster.node(conn) {
+                        self.of(node).connections += 1;
+                    }
+                }
                 Event::Closed { conn, node, reason } => {
                     self.counters.closed += 1;
+                    if let Some(node) = node {
+                        self.of(node).closed += 1;
+                    }
                     self.drop_socket(conn);
                     work.closed(conn, node, reason);
                 }
                 Event::InputReady(conn) => self.present(env, work, conn.index()),
-                Event::Failed { tag, failure, .. } => work.failed(tag, failure),
+                Event::Failed { tag, failure, .. } => {
+                    if let Some(node) = failure.node {
+                        let counters = self.of(node);
+                        counters.failed += 1;
+                        counters.timeouts += u64::from(failure.reason == Reason::TimedOut);
+                    }
+                    work.failed(tag, failure);
+                }
                 Event::Confirmed { tag, conn, .. } => work.confirmed(tag, conn),
                 Event::Alive { conn, asked } => work.alive(conn, asked),
                 Event::MapChanged { .. } => {
@@ -232,6 +274,10 @@ impl Driver {
             }
         }
         any
+    }
+
+    fn of(&mut self, node: NodeId) -> &mut NodeCounters {
+        self.nodes.entry(node).or_default()
     }
 
     fn dial(&mut self, env: &Env<'_>, conn: ConnId) {
@@ -314,10 +360,10 @@ impl Driver {
             let before = self.counters.commands;
             while socket.wants_output() {
                 match self.cluster.poll_transmit(now, conn, env) {
-                    Some(Transmit::Control(frame)) => append_control(frame, env.settings, &mut socket.tx),
+                    Some(Transmit::Control(frame)) => append_control(frame, env.settings, socket),
                     Some(Transmit::Command { tag, asking, .. }) => {
                         if asking {
-                            append_control(ControlFrame::Asking, env.settings, &mut socket.tx);
+                            append_control(ControlFrame::Asking, env.settings, socket);
                         }
                         work.encode(tag, &mut socket.tx);
                         self.counters.commands += 1;
@@ -328,7 +374,9 @@ impl Driver {
             if self.counters.commands > before
                 && let Some(node) = self.cluster.node(conn)
             {
-                *self.sent_to.entry(node).or_default() += self.counters.commands - before;
+                let sent = self.counters.commands - before;
+                *self.sent_to.entry(node).or_default() += sent;
+                self.nodes.entry(node).or_default().commands += sent;
             }
             if socket.tx.is_empty() {
                 return;
@@ -403,6 +451,11 @@ impl Driver {
                     match progress.output {
                         Some(Output::Reply { tag, frame, last, resent, .. }) => {
                             self.counters.resent += u64::from(resent);
+                            if let Some(node) = self.cluster.node(conn) {
+                                let counters = self.nodes.entry(node).or_default();
+                                counters.replies += 1;
+                                counters.resent += u64::from(resent);
+                            }
                             work.reply(tag, Reply { frame, last, resent });
                         }
                         Some(Output::Push { conn, frame }) => {
@@ -425,10 +478,14 @@ impl Driver {
     }
 }
 
-fn append_control(frame: ControlFrame, settings: &Settings<'_>, out: &mut Vec<u8>) {
-    let start = out.len();
-    out.resize(start + frame.encoded_len(settings), 0);
-    if frame.encode(settings, &mut out[start..]).is_err() {
-        out.truncate(start);
+fn append_control(frame: ControlFrame, settings: &Settings<'_>, socket: &mut Socket) {
+    let len = frame.encoded_len(settings);
+    if matches!(frame, ControlFrame::Hello { .. } | ControlFrame::Auth) || socket.holds_secret() {
+        return socket.append_secret(len, |room| frame.encode(settings, room).is_ok());
+    }
+    let start = socket.tx.len();
+    socket.tx.resize(start + len, 0);
+    if frame.encode(settings, &mut socket.tx[start..]).is_err() {
+        socket.tx.truncate(start);
     }
 }

@@ -15,6 +15,15 @@ use crate::url::UrlError;
 /// Longest part of a server's error line that is kept and shown, in bytes.
 const KEPT: usize = 1_024;
 
+/// Servers repeat the arguments of a command they do not know (`, with args beginning with: ...`), and those may be
+/// values: that part is left out.
+fn without_arguments(line: &[u8]) -> &[u8] {
+    const ECHO: &[u8] = b"with args beginning with";
+    let at = line.windows(ECHO.len()).position(|part| part.eq_ignore_ascii_case(ECHO));
+    let kept = line.get(..at.unwrap_or(line.len())).unwrap_or(line);
+    if at.is_some() { kept.trim_ascii_end().strip_suffix(b",").unwrap_or(kept) } else { kept }
+}
+
 /// An error reply of a server: the command was answered, with this.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerReply {
@@ -26,7 +35,8 @@ pub struct ServerReply {
 impl ServerReply {
     pub(crate) fn new(line: &[u8]) -> Self {
         let error = ServerError::parse(line);
-        let kept = line.get(..KEPT).unwrap_or(line);
+        let kept = without_arguments(line);
+        let kept = kept.get(..KEPT).unwrap_or(kept);
         Self { line: String::from_utf8_lossy(kept).into_owned(), kind: error.kind(), executed: error.class().executed }
     }
 

@@ -42,7 +42,7 @@ mod work;
 
 pub use batch::Batch;
 pub use client::{Builder, Client};
-pub use driver::Counters;
+pub use driver::{Counters, NodeCounters};
 pub use error::{Error, ServerReply};
 pub use pipeline::{Answer, Pipeline, Ticket};
 pub use results::Results;

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use slotwise::addr::NodeAddr;
-use slotwise::cluster::{Endpoint, Endpoints, Env};
+use slotwise::cluster::{Endpoint, Endpoints, Env, Event};
 use slotwise::connection::{Protocol, Secret, Settings};
+use zeroize::Zeroizing;
 
 use crate::url::{Seed, Url};
 
 /// Where an announced host and port are dialled.
 pub(crate) type AddressMap = Arc<dyn Fn(&str, u16) -> Option<(String, u16)> + Send + Sync>;
+/// Told of every event.
+pub(crate) type Observer = Arc<dyn Fn(&Event) + Send + Sync>;
 /// Whether an announced host and port may be dialled.
 pub(crate) type EndpointFilter = Arc<dyn Fn(&str, u16) -> bool + Send + Sync>;
 
@@ -18,13 +21,15 @@ pub(crate) type EndpointFilter = Arc<dyn Fn(&str, u16) -> bool + Send + Sync>;
 pub(crate) struct Profile {
     pub(crate) seeds: Vec<Seed>,
     pub(crate) username: Option<String>,
-    pub(crate) password: Option<String>,
+    /// Wiped when it is dropped.
+    pub(crate) password: Option<Zeroizing<String>>,
     pub(crate) client_name: Option<String>,
     pub(crate) database: u32,
     pub(crate) resp2: bool,
     pub(crate) read_only: bool,
     pub(crate) address_map: Option<AddressMap>,
     pub(crate) endpoint_filter: Option<EndpointFilter>,
+    pub(crate) observer: Option<Observer>,
 }
 
 impl Profile {
@@ -32,7 +37,7 @@ impl Profile {
         Self {
             seeds: url.seeds().to_vec(),
             username: url.username().map(str::to_owned),
-            password: url.password().map(str::to_owned),
+            password: url.password().map(|password| Zeroizing::new(password.to_owned())),
             database: url.database(),
             ..Self::default()
         }
@@ -51,7 +56,7 @@ impl Profile {
         Settings {
             protocol: if self.resp2 { Protocol::Resp2 } else { Protocol::Resp3OrFallback },
             username: self.username.as_deref(),
-            password: self.password.as_deref().map(|password| Secret::new(password.as_bytes())),
+            password: self.password.as_ref().map(|password| Secret::new(password.as_bytes())),
             client_name: self.client_name.as_deref(),
             lib_name: Some("slotwise"),
             lib_version: Some(env!("CARGO_PKG_VERSION")),

@@ -32,11 +32,18 @@ pub(crate) enum ErrorItem {
 }
 
 /// The results of [`Client::run`](crate::Client::run): one for each command, in the order in which they were added.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Results {
     pub(crate) names: Vec<String>,
     pub(crate) items: Vec<Item>,
     pub(crate) bytes: Vec<u8>,
+}
+
+/// How much there is, and nothing of what it is.
+impl std::fmt::Debug for Results {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Results").field("commands", &self.items.len()).field("bytes", &self.bytes.len()).finish()
+    }
 }
 
 impl Results {

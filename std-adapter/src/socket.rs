@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use slotwise::ids::ConnId;
+use zeroize::Zeroize;
 
 /// Bytes read from a socket at once, and the least room kept for the next read.
 const READ: usize = 64 * 1024;
@@ -46,6 +47,8 @@ pub(crate) struct Socket {
     rx_at: usize,
     rx_end: usize,
     writable: bool,
+    /// Output that was gathered holds a password.
+    secret: bool,
 }
 
 impl Socket {
@@ -61,6 +64,7 @@ impl Socket {
             rx_at: 0,
             rx_end: 0,
             writable: false,
+            secret: false,
         }
     }
 
@@ -96,6 +100,35 @@ impl Socket {
             Err(error) if error.kind() == io::ErrorKind::NotConnected => None,
             Err(_) => Some(false),
         }
+    }
+
+    /// Appends a frame that holds a password: it is wiped once it was written, or when the socket goes.
+    pub(crate) fn append_secret(&mut self, len: usize, write: impl FnOnce(&mut [u8]) -> bool) {
+        let start = self.tx.len();
+        if self.tx.capacity() - start < len {
+            // Growing would leave a copy of what stands there behind.
+            let mut larger = Vec::with_capacity(2 * (start + len));
+            larger.extend_from_slice(&self.tx);
+            self.wipe();
+            self.tx = larger;
+        }
+        self.tx.resize(start + len, 0);
+        self.secret = true;
+        if !write(&mut self.tx[start..]) {
+            self.tx.truncate(start);
+        }
+    }
+
+    /// Overwrites written output that held a password.
+    fn wipe(&mut self) {
+        if std::mem::take(&mut self.secret) {
+            self.tx.zeroize();
+        }
+    }
+
+    /// Whether output that holds a password has not been written yet: nothing else may make the buffer grow.
+    pub(crate) fn holds_secret(&self) -> bool {
+        self.secret
     }
 
     pub(crate) fn close(&mut self, registry: &Registry) {
@@ -135,6 +168,7 @@ impl Socket {
             }
         }
         if self.tx_at == self.tx.len() {
+            self.wipe();
             self.tx.clear();
             self.tx_at = 0;
             if self.tx.capacity() > 4 * WRITE {
@@ -195,5 +229,40 @@ impl Socket {
 
     pub(crate) fn consume(&mut self, n: usize) {
         self.rx_at = (self.rx_at + n).min(self.rx_end);
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.wipe();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_written_password_is_wiped() {
+        let mut socket = Socket::new(ConnId::new(0, 0));
+        for _ in 0..3 {
+            // Grows on the way.
+            socket.append_secret(100, |room| {
+                room.fill(b'p');
+                true
+            });
+        }
+        assert_eq!(socket.tx, [b'p'; 300]);
+        assert!(socket.holds_secret());
+        let (at, capacity) = (socket.tx.as_ptr(), socket.tx.capacity());
+        socket.wipe();
+        socket.tx.clear();
+        assert!(!socket.holds_secret());
+        socket.tx.resize(capacity, 1);
+        assert_eq!(socket.tx.as_ptr(), at, "the same memory");
+        // What a shorter write leaves visible is what the wipe wrote.
+        socket.tx.clear();
+        socket.append_secret(300, |room| room.iter().all(|byte| *byte == 0));
+        assert_eq!(socket.tx.len(), 300);
     }
 }

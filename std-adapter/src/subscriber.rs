@@ -74,6 +74,12 @@ pub enum Event {
         /// The last proof that the old subscription was alive and at the owner of its slot.
         since: StdInstant,
     },
+    /// Messages came in faster than they were taken out, and so many of them were dropped here. What came before stands in
+    /// front of this, what comes after behind it.
+    Overflow {
+        /// How many.
+        dropped: u64,
+    },
     /// The server refused the subscription for a reason that is not likely to pass, such as a missing permission. It
     /// is tried again every few seconds all the same, until it is given up.
     Error {
@@ -126,6 +132,8 @@ struct State {
     wishes: Reconciler<Channels>,
     requests: HashMap<u64, Request>,
     events: VecDeque<Event>,
+    /// Most events that wait for the caller before messages are dropped.
+    most: usize,
     /// The last refusal, for the events it causes.
     refusal: ServerReply,
     map_changed: bool,
@@ -169,6 +177,7 @@ impl Subscriber {
             wishes,
             requests: HashMap::new(),
             events: VecDeque::new(),
+            most: 65_536,
             refusal: ServerReply::new(b""),
             map_changed: true,
         };
@@ -205,6 +214,12 @@ impl Subscriber {
     /// No longer wants a sharded channel.
     pub fn sunsubscribe(&mut self, channel: impl AsRef<[u8]>) {
         self.state.unwant(Kind::Sharded, channel.as_ref());
+    }
+
+    /// How many events may wait for [`Subscriber::next`] before further messages are dropped, which an
+    /// [`Event::Overflow`] then tells. 65,536 unless set.
+    pub fn set_max_waiting(&mut self, events: usize) {
+        self.state.most = events;
     }
 
     /// Whether every wanted channel is subscribed at a server, and no other is.
@@ -381,6 +396,13 @@ impl State {
         {
             let since = self.time(gap.since);
             self.events.push_back(Event::Gap { kind, channel, since });
+        }
+        if self.events.len() >= self.most {
+            match self.events.back_mut() {
+                Some(Event::Overflow { dropped }) => *dropped += 1,
+                _ => self.events.push_back(Event::Overflow { dropped: 1 }),
+            }
+            return;
         }
         self.events.push_back(Event::Message(Message {
             kind: message.kind,

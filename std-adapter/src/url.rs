@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use slotwise::addr::{self, AddrError};
+use zeroize::Zeroizing;
 
 /// The port when a URL names none.
 pub const DEFAULT_PORT: u16 = 6379;
@@ -28,7 +29,8 @@ pub const DEFAULT_PORT: u16 = 6379;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Url {
     username: Option<String>,
-    password: Option<String>,
+    /// Wiped when it is dropped.
+    password: Option<Zeroizing<String>>,
     seeds: Vec<Seed>,
     database: u32,
 }
@@ -95,7 +97,7 @@ impl Url {
         };
         let (username, password) = credentials.map_or(Ok((None, None)), read_credentials)?;
         let seeds = hosts.split(',').map(read_seed).collect::<Result<_, _>>()?;
-        Ok(Self { username, password, seeds, database: read_database(path)? })
+        Ok(Self { username, password: password.map(Zeroizing::new), seeds, database: read_database(path)? })
     }
 
     /// The user name, decoded; `None` means the server's default user.
@@ -107,7 +109,7 @@ impl Url {
     /// The password, decoded.
     #[must_use]
     pub fn password(&self) -> Option<&str> {
-        self.password.as_deref()
+        self.password.as_deref().map(String::as_str)
     }
 
     /// The seeds in the order they were written; at least one.
@@ -129,7 +131,7 @@ impl Url {
         // A user name from elsewhere must not be paired with the URL's own password.
         if self.password.is_none() {
             self.username = self.username.or(username);
-            self.password = password;
+            self.password = password.map(Zeroizing::new);
         }
         self
     }
@@ -309,7 +311,7 @@ mod tests {
     fn parts(text: &str) -> (Option<String>, Option<String>, Vec<String>, u32) {
         let url = Url::parse(text).unwrap();
         let seeds = url.seeds.iter().map(ToString::to_string).collect();
-        (url.username, url.password, seeds, url.database)
+        (url.username, url.password.map(|password| password.to_string()), seeds, url.database)
     }
 
     #[test]
@@ -394,7 +396,7 @@ mod tests {
         let with = |text: &str| {
             let (user, password) = env();
             let url = Url::parse(text).unwrap().or_credentials(user, password);
-            (url.username, url.password)
+            (url.username, url.password.map(|password| password.to_string()))
         };
         assert_eq!(with("redis://h"), env());
         assert_eq!(with("redis://u@h"), (Some("u".to_owned()), env().1));
