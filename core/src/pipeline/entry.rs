@@ -127,7 +127,7 @@ pub(crate) enum GroupRetry {
 
 /// One slab entry. Lent storage is filled with [`Entry::EMPTY`].
 ///
-/// Nodes are kept as their places in the map that serves; [`Entry::renumber`] follows a change of the map.
+/// Nodes are kept as their places in the map that serves; `Entry::renumber` follows a change of the map.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
     /// The caller's tag; of a probe, when it was asked for.
