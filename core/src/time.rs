@@ -219,6 +219,11 @@ impl Stamp {
         Some(Instant::from_micros(ticks << 10))
     }
 
+    /// This, or the first tick not before the instant if that comes first; both are within 24 days of `now`.
+    pub(crate) fn or_earlier(self, at: Option<Instant>, now: Instant) -> Self {
+        earlier(self.near(now), at).map_or(Self::NEVER, Self::at)
+    }
+
     /// Whether it is a point in time less than `span` before `now`. What lies ahead is taken for one of weeks ago.
     pub(crate) fn is_recent(self, now: Instant, span: Duration) -> bool {
         self.is_some() && self.ahead(now) <= 1 && self.age(now) < span

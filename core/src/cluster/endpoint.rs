@@ -51,6 +51,7 @@ impl fmt::Debug for dyn Endpoints + '_ {
 
 /// Where a node is dialled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Endpoint<'a> {
     /// Host and port to dial.
     pub addr: NodeAddr<'a>,

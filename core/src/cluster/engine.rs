@@ -10,7 +10,7 @@ use crate::cluster::storage::Tables;
 use crate::ids::{CommandId, ConnId, NodeId};
 use crate::pipeline::{Aim, Entry, Flag, Ix, Kind, List, NONE, Outcome, Place, Reason, SlabHead};
 use crate::rand::Rand;
-use crate::time::{Instant, Stamp, earlier};
+use crate::time::{Instant, Stamp};
 use crate::topology::{Freshness, Map, MapHead, MapMut, NodeIndex, Reader, Refresh, Rejection, ReplyKind};
 
 /// What the engine keeps besides its tables.
@@ -60,9 +60,9 @@ pub(crate) struct State {
     pub(crate) wants_conn: bool,
     pub(crate) nonce: u32,
     /// No command's deadline lies before this.
-    pub(crate) next_deadline: Option<Instant>,
+    pub(crate) next_deadline: Stamp,
     /// No parked command wakes before this.
-    pub(crate) next_wake: Option<Instant>,
+    pub(crate) next_wake: Stamp,
     /// Bytes of the caller's commands that have entries.
     pub(crate) bytes: u32,
     /// A command ended, or a new one is held: held ones may go on.
@@ -105,8 +105,8 @@ impl State {
             map_asked: Instant::EPOCH,
             wants_conn: false,
             nonce: 0,
-            next_deadline: None,
-            next_wake: None,
+            next_deadline: Stamp::NEVER,
+            next_wake: Stamp::NEVER,
             bytes: 0,
             settled: false,
             map_event: false,
@@ -272,11 +272,11 @@ impl Engine<'_> {
     }
 
     pub(crate) fn note_deadline(&mut self, at: Option<Instant>) {
-        self.s.next_deadline = earlier(self.s.next_deadline, at);
+        self.s.next_deadline = self.s.next_deadline.or_earlier(at, self.s.clock);
     }
 
     pub(crate) fn note_wake(&mut self, at: Option<Instant>) {
-        self.s.next_wake = earlier(self.s.next_wake, at);
+        self.s.next_wake = self.s.next_wake.or_earlier(at, self.s.clock);
     }
 
     // ---- connections ----

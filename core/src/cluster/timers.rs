@@ -5,12 +5,13 @@ use crate::cluster::engine::Engine;
 use crate::cluster::event::CloseReason;
 use crate::connection::{Timeouts, Verdict};
 use crate::pipeline::{Kind, List, Place, Reason};
-use crate::time::{Instant, earlier};
+use crate::time::{Instant, Stamp, earlier};
 
 impl Engine<'_> {
     /// When [`handle_timeout`](Self::handle_timeout) has something to do next.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        let commands = earlier(self.s.next_deadline, self.s.next_wake);
+        let clock = self.s.clock;
+        let commands = earlier(self.s.next_deadline.near(clock), self.s.next_wake.near(clock));
         let refresh = if self.s.shutting_down { None } else { self.s.refresh.poll_timeout() };
         let mut next = earlier(commands, refresh);
         for conn in self.t.conns.iter() {
@@ -50,11 +51,11 @@ impl Engine<'_> {
         for conn in 0..self.count() {
             self.conn_timer(now, conn);
         }
-        if self.s.next_deadline.is_some_and(|at| at <= now) {
+        if self.s.next_deadline.is_due(now) {
             self.deadlines(now);
         }
-        if self.s.next_wake.is_some_and(|at| at <= now) {
-            self.s.next_wake = None;
+        if self.s.next_wake.is_due(now) {
+            self.s.next_wake = Stamp::NEVER;
             self.unpark(now, false);
         }
         self.drive_refresh(now);
@@ -94,7 +95,7 @@ impl Engine<'_> {
 
     /// Ends commands whose deadline has passed.
     fn deadlines(&mut self, now: Instant) {
-        self.s.next_deadline = None;
+        self.s.next_deadline = Stamp::NEVER;
         self.expire_list(now, Where::Held);
         self.expire_list(now, Where::Parked);
         for conn in 0..self.count() {

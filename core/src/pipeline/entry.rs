@@ -133,7 +133,7 @@ pub struct Entry {
     /// The caller's tag; of a probe, when it was asked for.
     pub(crate) tag: u64,
     /// Generation, kind and place: 24, 4 and 4 bits.
-    word: u32,
+    pub(super) word: u32,
     /// Its length in the connection's output, ASKING not counted.
     pub(crate) len: u32,
     /// Until it ended: its deadline. From then on: the next entry with an event.
@@ -422,93 +422,5 @@ impl Linked for Entry {
 
     fn link_mut(&mut self) -> &mut Link {
         &mut self.link
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_packed_can_be_read() {
-        let mut entry = Entry::EMPTY;
-        entry.renew(Kind::User);
-        let slot = Slot::masked(16_383);
-        let spec = CommandSpec {
-            target: Target::Slot(slot),
-            blocking: true,
-            replies: 700,
-            tag: u64::MAX,
-            ..CommandSpec::new(Target::AnyNode, Access::Read, 77)
-        };
-        entry.admit(&spec, None);
-        assert_eq!((entry.slot(), entry.replies, entry.len, entry.tag), (Some(slot), 700, 77, u64::MAX));
-        for (flag, is) in [
-            (Flag::READ, true),
-            (Flag::BLOCKING, true),
-            (Flag::RESEND, true),
-            (Flag::STREAMED, false),
-            (Flag::SCRIPT, false),
-            (Flag::SUBSCRIBE, false),
-            (Flag::FAILED, false),
-        ] {
-            assert_eq!(entry.has(flag), is);
-        }
-        for (target, aim) in [
-            (Target::AnyNode, Aim::AnyNode),
-            (Target::AnyPrimary, Aim::AnyPrimary),
-            (Target::Node(crate::ids::NodeId::from_bytes([7; 20])), Aim::Node(NodeIndex::new(3))),
-        ] {
-            entry.admit(&CommandSpec { target, ..spec }, NodeIndex::new(3));
-            assert_eq!(entry.aim(), aim);
-        }
-        for place in [Place::Free, Place::Parked, Place::Held, Place::Queued, Place::InFlight, Place::Done] {
-            for kind in [Kind::User, Kind::Tombstone, Kind::Refresh, Kind::MyId, Kind::Fence, Kind::Probe] {
-                entry.set_place(place);
-                entry.set_kind(kind);
-                assert_eq!((entry.place(), entry.kind(), entry.generation()), (place, kind, 0));
-            }
-        }
-    }
-
-    #[test]
-    fn a_group_remembers_where_to_ask() {
-        let mut entry = Entry::EMPTY;
-        let node = NodeIndex::new(9).unwrap();
-        for retry in [None, Some(GroupRetry::Moved), Some(GroupRetry::Later), Some(GroupRetry::Ask(node))] {
-            entry.set_group_retry(retry);
-            assert_eq!(entry.group_retry(), retry);
-        }
-        entry.renumber(|_| NodeIndex::new(2));
-        assert_eq!(entry.group_retry(), NodeIndex::new(2).map(GroupRetry::Ask));
-        entry.renumber(|_| None);
-        assert_eq!(entry.group_retry(), Some(GroupRetry::Later), "the node is gone");
-    }
-
-    #[test]
-    fn failures_are_kept() {
-        for outcome in [Outcome::Rejected, Outcome::NotSent, Outcome::MaybeExecuted, Outcome::ReplyLost] {
-            for reason in Reason::ALL {
-                let mut entry = Entry::EMPTY;
-                entry.count_attempt();
-                assert_eq!(entry.attempts(), 1);
-                entry.set_failure(outcome, reason, None);
-                assert_eq!(entry.failure(&Map::empty()), Some(Failure { outcome, reason, node: None }));
-                assert_eq!(entry.attempts(), 0);
-            }
-        }
-    }
-
-    #[test]
-    fn generations_wrap_within_their_bits() {
-        let mut entry = Entry::EMPTY;
-        for _ in 0..3 {
-            entry.renew(Kind::Probe);
-            entry.retire();
-        }
-        assert_eq!((entry.generation(), entry.place(), entry.kind()), (3, Place::Free, Kind::User));
-        entry.word = u32::MAX;
-        entry.retire();
-        assert_eq!(entry.generation(), 0);
     }
 }

@@ -4,7 +4,7 @@ use super::entry::{Aim, Entry, Flag, GroupRetry};
 use super::*;
 use crate::command::{Access, CommandSpec, RetryPermission, Target};
 use crate::slot::Slot;
-use crate::topology::NodeIndex;
+use crate::topology::{Map, NodeIndex};
 
 const ALL: [Flag; 12] = [
     Flag::ASKING,
@@ -150,4 +150,87 @@ fn a_part_knows_how_many_keys_it_has() {
     let split = split(&command, &mut keys, &mut parts).unwrap();
     let counts: std::vec::Vec<usize> = split.parts().map(|part| part.keys()).collect();
     assert_eq!(counts, [2, 1]);
+}
+
+#[test]
+fn what_is_packed_can_be_read() {
+    let mut entry = Entry::EMPTY;
+    entry.renew(Kind::User);
+    let slot = Slot::masked(16_383);
+    let spec = CommandSpec {
+        target: Target::Slot(slot),
+        blocking: true,
+        replies: 700,
+        tag: u64::MAX,
+        ..CommandSpec::new(Target::AnyNode, Access::Read, 77)
+    };
+    entry.admit(&spec, None);
+    assert_eq!((entry.slot(), entry.replies, entry.len, entry.tag), (Some(slot), 700, 77, u64::MAX));
+    for (flag, is) in [
+        (Flag::READ, true),
+        (Flag::BLOCKING, true),
+        (Flag::RESEND, true),
+        (Flag::STREAMED, false),
+        (Flag::SCRIPT, false),
+        (Flag::SUBSCRIBE, false),
+        (Flag::FAILED, false),
+    ] {
+        assert_eq!(entry.has(flag), is);
+    }
+    for (target, aim) in [
+        (Target::AnyNode, Aim::AnyNode),
+        (Target::AnyPrimary, Aim::AnyPrimary),
+        (Target::Node(crate::ids::NodeId::from_bytes([7; 20])), Aim::Node(NodeIndex::new(3))),
+    ] {
+        entry.admit(&CommandSpec { target, ..spec }, NodeIndex::new(3));
+        assert_eq!(entry.aim(), aim);
+    }
+    for place in [Place::Free, Place::Parked, Place::Held, Place::Queued, Place::InFlight, Place::Done] {
+        for kind in [Kind::User, Kind::Tombstone, Kind::Refresh, Kind::MyId, Kind::Fence, Kind::Probe] {
+            entry.set_place(place);
+            entry.set_kind(kind);
+            assert_eq!((entry.place(), entry.kind(), entry.generation()), (place, kind, 0));
+        }
+    }
+}
+
+#[test]
+fn a_group_remembers_where_to_ask() {
+    let mut entry = Entry::EMPTY;
+    let node = NodeIndex::new(9).unwrap();
+    for retry in [None, Some(GroupRetry::Moved), Some(GroupRetry::Later), Some(GroupRetry::Ask(node))] {
+        entry.set_group_retry(retry);
+        assert_eq!(entry.group_retry(), retry);
+    }
+    entry.renumber(|_| NodeIndex::new(2));
+    assert_eq!(entry.group_retry(), NodeIndex::new(2).map(GroupRetry::Ask));
+    entry.renumber(|_| None);
+    assert_eq!(entry.group_retry(), Some(GroupRetry::Later), "the node is gone");
+}
+
+#[test]
+fn failures_are_kept() {
+    for outcome in [Outcome::Rejected, Outcome::NotSent, Outcome::MaybeExecuted, Outcome::ReplyLost] {
+        for reason in Reason::ALL {
+            let mut entry = Entry::EMPTY;
+            entry.count_attempt();
+            assert_eq!(entry.attempts(), 1);
+            entry.set_failure(outcome, reason, None);
+            assert_eq!(entry.failure(&Map::empty()), Some(Failure { outcome, reason, node: None }));
+            assert_eq!(entry.attempts(), 0);
+        }
+    }
+}
+
+#[test]
+fn generations_wrap_within_their_bits() {
+    let mut entry = Entry::EMPTY;
+    for _ in 0..3 {
+        entry.renew(Kind::Probe);
+        entry.retire();
+    }
+    assert_eq!((entry.generation(), entry.place(), entry.kind()), (3, Place::Free, Kind::User));
+    entry.word = u32::MAX;
+    entry.retire();
+    assert_eq!(entry.generation(), 0);
 }

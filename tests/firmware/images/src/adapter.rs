@@ -12,9 +12,9 @@ use slotwise::time::{Duration, Instant};
 use crate::measure::{Step, step};
 use crate::{Report, check, world};
 
-/// The engine whose RAM is budgeted: 4 nodes, 64 ranges, 128 bytes of host names, 4 connections, 32 commands and two
+/// The engine whose RAM is budgeted: 4 nodes, 64 ranges, 96 bytes of host names, 4 connections, 32 commands and two
 /// for the engine's own, 8 levels for each connection.
-pub type Storage = StaticStorage<4, 64, 128, 4, 34, 32>;
+pub type Storage = StaticStorage<4, 64, 96, 4, 34, 28>;
 
 /// Replies that may be on their way on one connection.
 const DUE: usize = 34;
