@@ -4,6 +4,13 @@
 use core::fmt;
 use core::hint::black_box;
 
+/// Keeps functions in the image.
+macro_rules! keep {
+    ($($function:expr),* $(,)?) => {
+        $(black_box($function as *const ());)*
+    };
+}
+
 mod addr;
 mod cluster;
 mod command;
@@ -22,13 +29,6 @@ mod server_error;
 mod slot;
 mod time;
 mod topology;
-
-/// Keeps functions in the image.
-macro_rules! keep {
-    ($($function:expr),* $(,)?) => {
-        $(black_box($function as *const ());)*
-    };
-}
 
 /// Keeps a value, and what made it.
 fn used<T>(value: T) {
