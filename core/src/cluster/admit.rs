@@ -3,7 +3,7 @@
 use crate::cluster::engine::Engine;
 use crate::command::{CommandSpec, RetryPermission, Target};
 use crate::ids::CommandId;
-use crate::pipeline::{Entry, Flag, Place};
+use crate::pipeline::{Entry, Flag, List, Place};
 use crate::slot::Slot;
 use crate::time::{Instant, Stamp};
 
@@ -29,6 +29,9 @@ impl Busy {
         }
     }
 }
+
+/// How many held commands are looked at for one that may go. Those behind them wait for the ones in front to end.
+const AHEAD: usize = 1_024;
 
 /// The slot in which a command keeps its turn.
 fn turn_of(entry: &Entry) -> Option<Slot> {
@@ -79,26 +82,34 @@ impl Engine<'_> {
         }
     }
 
+    /// Lets the oldest held command of each slot go that has none under way. Takes a bounded number of steps, however
+    /// many are held: no more than a class each can be under way, and no more than [`AHEAD`] are looked at.
     pub(crate) fn release_in_turn(&mut self, now: Instant) {
         let mut busy = Busy([0; 16]);
-        for entry in self.t.commands.iter() {
-            if matches!(entry.place(), Place::Parked | Place::Queued | Place::InFlight)
-                && let Some(slot) = turn_of(entry)
-            {
-                busy.add(slot);
-            }
+        self.under_way(&self.s.parked, &mut busy);
+        for conn in self.t.conns.iter() {
+            self.under_way(&conn.queue, &mut busy);
+            self.under_way(&conn.in_flight, &mut busy);
         }
-        let mut list = core::mem::take(&mut self.s.held);
-        while let Some(index) = list.pop_front(self.t.commands) {
-            match turn_of(&self.peek(index)) {
-                Some(slot) if busy.has(slot) => self.s.held.push_back(self.t.commands, index),
-                slot => {
-                    if let Some(slot) = slot {
-                        busy.add(slot);
-                    }
-                    self.entry(index).set_place(Place::Done);
-                    self.route(now, index);
-                }
+        let mut next = self.s.held.front();
+        for _ in 0..AHEAD {
+            let Some(index) = next else { return };
+            next = self.s.held.after(self.t.commands, index);
+            let Some(slot) = turn_of(&self.peek(index)).filter(|slot| !busy.has(*slot)) else { continue };
+            busy.add(slot);
+            self.s.held.remove(self.t.commands, index);
+            self.entry(index).set_place(Place::Done);
+            self.route(now, index);
+        }
+    }
+
+    /// Notes the slots of a list's commands.
+    fn under_way(&self, list: &List, busy: &mut Busy) {
+        let mut next = list.front();
+        while let Some(index) = next {
+            next = list.after(self.t.commands, index);
+            if let Some(slot) = self.t.commands.get(index as usize).and_then(turn_of) {
+                busy.add(slot);
             }
         }
     }

@@ -6,7 +6,7 @@ use crate::cluster::event::CloseReason;
 use crate::cluster::transmit::ASKING_LEN;
 use crate::fmt::{debug, warning};
 use crate::ids::NodeId;
-use crate::pipeline::{Entry, Flag, Ix, Kind, List, Outcome, Place, Reason};
+use crate::pipeline::{Entry, Flag, Kind, List, Outcome, Place, Reason};
 use crate::time::{Duration, Instant, Stamp};
 use crate::topology::Reason as Why;
 
@@ -198,25 +198,6 @@ impl Engine<'_> {
                 self.move_queue(now, conn);
             }
         }
-    }
-
-    /// Moves unsent commands of a slot (or of every one) that left this connection's node to the held ones, in order.
-    pub(crate) fn hold_queued(&mut self, conn: u32, slot: Option<crate::slot::Slot>) {
-        let mut queue = core::mem::take(&mut self.conn(conn).queue);
-        let mut kept = List::EMPTY;
-        while let Some(index) = queue.pop_front(self.t.commands) {
-            let entry = self.peek(index);
-            if entry.slot().is_some_and(|its| slot.is_none_or(|slot| its == slot)) && entry.ask().is_none() {
-                let entry = self.entry(index);
-                entry.set_place(Place::Held);
-                entry.set(Flag::DELAYED, true);
-                entry.conn = Ix::NONE;
-                self.s.held.push_back(self.t.commands, index);
-            } else {
-                kept.push_back(self.t.commands, index);
-            }
-        }
-        self.conn(conn).queue = kept;
     }
 
     /// The node behind a connection.

@@ -72,6 +72,7 @@ mod event;
 mod hold;
 mod input;
 mod lose;
+mod order;
 mod policy;
 mod refreshing;
 mod reply;

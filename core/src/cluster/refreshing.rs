@@ -220,6 +220,7 @@ impl Engine<'_> {
             warning!("the slot map has no room for all ranges");
         }
         self.rebind(now);
+        self.tell_overtaken(now);
         self.requeue(now);
         self.unpark(now, true);
         self.wake_stalled(now);

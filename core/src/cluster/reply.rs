@@ -3,16 +3,15 @@
 use crate::cluster::conn::Bits;
 use crate::cluster::engine::Engine;
 use crate::cluster::event::{ConnectionError, Output};
-use crate::cluster::hold::Hold;
 use crate::cluster::input::Step;
 use crate::fmt::debug;
 use crate::ids::NodeId;
-use crate::pipeline::{Budget, Decision, Entry, Flag, GroupRetry, Kind, NONE, Outcome, Place, Reason, decide};
+use crate::pipeline::{Budget, Decision, Entry, Flag, GroupRetry, Kind, Outcome, Place, Reason, decide};
 use crate::resp::{Frame, Token};
 use crate::server_error::{RedirectTarget, ServerError};
 use crate::slot::Slot;
 use crate::time::{Duration, Instant, Stamp};
-use crate::topology::{MovedCase, Node, NodeIndex, Owner, Reason as Why};
+use crate::topology::{Node, NodeIndex, Owner, Reason as Why};
 
 /// How long a reply is kept unread while a topology reply is awaited that shows whether its redirect is true.
 const STALL: Duration = Duration::from_secs(1);
@@ -321,56 +320,6 @@ impl Engine<'_> {
             self.drive_refresh(now);
         }
         found
-    }
-
-    /// Notes a slot's new owner. Unsent commands of the slot, and new ones, wait for those still in flight.
-    fn patch(&mut self, now: Instant, conn: u32, slot: crate::slot::Slot, node: NodeIndex) {
-        let id = self.map().node(node).map(Node::id);
-        self.s.refresh.request(now, Why::Redirect(id));
-        if let Some(id) = id {
-            self.s.freshness.note_moved(now, slot, id);
-        }
-        if self.map().owner(slot) == crate::topology::Owner::Node(node) {
-            self.drive_refresh(now);
-            return;
-        }
-        // The map may have sent commands of the slot to another node than the one that answers.
-        let former = match self.map().owner(slot) {
-            crate::topology::Owner::Node(at) => self.t.by_node.get(at.index()).copied(),
-            _ => None,
-        };
-        let case = crate::topology::moved(&mut self.map_mut(), slot, node);
-        self.s.map_event = true;
-        if self.s.config.strict_order() {
-            // One command of a slot at a time: there is none to hold back.
-            self.s.map_event = true;
-            return self.drive_refresh(now);
-        }
-        // A promoted replica took over every slot of its shard.
-        let moved = if case == MovedCase::Promoted { None } else { Some(slot) };
-        if let Some(former) = former.filter(|former| *former != NONE && *former != conn) {
-            if !self.conn(former).in_flight.is_empty() {
-                self.hold_back(former, moved);
-            }
-            self.hold_queued(former, moved);
-        }
-        // The refused command is still the first in flight, so the hold lasts at least until it was routed anew.
-        self.hold_back(conn, moved);
-        self.hold_queued(conn, moved);
-        self.drive_refresh(now);
-    }
-
-    /// New commands of the slot (or of every one) wait until the connection has answered what it has now.
-    fn hold_back(&mut self, conn: u32, slot: Option<Slot>) {
-        let entry = self.conn(conn);
-        let before = entry.hold;
-        entry.hold = match slot {
-            Some(slot) => before.and(slot, entry.sent),
-            None => before.and_all(entry.sent),
-        };
-        if before == Hold::None {
-            self.s.holds = self.s.holds.saturating_add(1);
-        }
     }
 
     /// MOVED as the answer of a command that runs a script, which can say so by itself: true only if a topology reply

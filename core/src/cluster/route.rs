@@ -88,20 +88,25 @@ impl Engine<'_> {
                 self.s.refresh.request(now, Why::Error);
                 Dest::Wait(Some(now + self.s.config.retry_delay().saturating_mul(16)))
             }
-            // The same node for all commands of the slot, so that none overtakes another on the way to its MOVED.
-            Owner::Unknown => self.node_from(now, u32::from(slot.get()), true, false),
+            Owner::Unknown => self.node_for_unknown(now, slot).map_or(Dest::Wait(None), Dest::Node),
         }
+    }
+
+    /// The same node for all commands of a slot whose owner is not known, so that none overtakes another on the way to
+    /// its MOVED.
+    pub(crate) fn node_for_unknown(&mut self, now: Instant, slot: Slot) -> Option<NodeIndex> {
+        self.node_from(now, u32::from(slot.get()), true, false)
     }
 
     /// A node in turn: one with an open connection if there is one.
     fn any_node(&mut self, now: Instant, primary: bool) -> Dest {
         let turn = self.s.turn;
         self.s.turn = turn.wrapping_add(1);
-        self.node_from(now, turn.into(), primary, true)
+        self.node_from(now, turn.into(), primary, true).map_or(Dest::Wait(None), Dest::Node)
     }
 
     /// The first node that fits, counted from a place; one with an open connection is better if `prefer_open`.
-    fn node_from(&mut self, now: Instant, turn: u32, primary: bool, prefer_open: bool) -> Dest {
+    fn node_from(&mut self, now: Instant, turn: u32, primary: bool, prefer_open: bool) -> Option<NodeIndex> {
         let map = self.map();
         let count = u32::try_from(map.node_count()).unwrap_or(u32::MAX);
         let fits = |node: &NodeIndex| {
@@ -113,8 +118,7 @@ impl Engine<'_> {
             let prompt = |c: &ConnEntry| c.state == ConnState::Ready && !c.is_stalled() && !c.liveness.is_slow(now);
             self.t.conns.get(conn as usize).is_some_and(prompt)
         };
-        let Some(start) = turn.checked_rem(count) else { return Dest::Wait(None) };
-        let skip = start as usize;
+        let skip = turn.checked_rem(count)? as usize;
         let in_turn = || {
             let rest = map.nodes().skip(skip).map(|(at, _)| at);
             rest.chain(map.nodes().take(skip).map(|(at, _)| at))
@@ -124,7 +128,7 @@ impl Engine<'_> {
         if found.is_none() {
             self.s.refresh.request(now, Why::Error);
         }
-        found.map_or(Dest::Wait(None), Dest::Node)
+        found
     }
 
     /// Puts a command at the end of the queue of a connection to that node, opening one if need be.

@@ -240,3 +240,20 @@ fn every_ask_goes_with_asking() {
     world.feed(A, ":1\r\n");
     assert_eq!(world.take_out(), [reply(tag, ":1")]);
 }
+
+/// A topology reply moves a slot while a command of it is in flight, at a node that may never answer: the next ones do
+/// not wait, so it must say that they may have run before it.
+#[test]
+fn what_a_new_map_leaves_behind_says_so() {
+    let mut world = World::ready();
+    let (left, stays) = (world.set(5), world.set(4));
+    world.cluster.refresh(world.now);
+    world.wait(Duration::from_secs(1));
+    let asked = if world.sent[&world.at(A)].contains(&"CLUSTER SLOTS".to_string()) { A } else { B };
+    assert_eq!(asked, B, "{:?}", world.sent);
+    world.feed(B, &SLOTS.replacen(":8191", ":4", 1).replacen(":8192", ":5", 1));
+    let later = world.set(5);
+    assert!(world.sent[&world.at(B)].contains(&cmd(later)), "it does not wait");
+    assert_eq!(detours(&mut world, B, ":2\r\n"), [false], "it went straight");
+    assert_eq!(detours(&mut world, A, ":1\r\n:1\r\n"), [true, false], "{left} was overtaken, {stays} was not");
+}
