@@ -200,6 +200,11 @@ impl ConnEntry {
         matches!(self.state, ConnState::Dialing | ConnState::Handshake | ConnState::Ready | ConnState::Draining)
     }
 
+    /// Whether it was leased for blocking commands and has none.
+    pub(crate) fn is_unused_lease(&self) -> bool {
+        self.purpose == Purpose::Lease && self.state == ConnState::Ready && !self.has_work()
+    }
+
     pub(crate) const fn has_work(&self) -> bool {
         !self.queue.is_empty() || !self.in_flight.is_empty()
     }

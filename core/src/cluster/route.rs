@@ -147,6 +147,7 @@ impl Engine<'_> {
             _ => self.extra_conn(node, purpose),
         };
         let Some(conn) = conn else {
+            self.end_unused_lease(now);
             return self.park(index, Some(now + NO_ROOM_DELAY));
         };
         self.enqueue(now, index, conn);
@@ -240,6 +241,16 @@ impl Engine<'_> {
         entry.node = Some(id);
         entry.hint = Some(node);
         Some(conn)
+    }
+
+    /// Lets the lease that was unused longest end with the next timers: another node needs its place. Not at once, since
+    /// the end of a connection routes commands, and this is called while one is routed.
+    fn end_unused_lease(&mut self, now: Instant) {
+        let rest = |conn: &ConnEntry| conn.until.near(now).map_or(Duration::ZERO, |at| at.since(now));
+        let unused = self.t.conns.iter_mut().filter(|conn| conn.is_unused_lease());
+        if let Some(conn) = unused.min_by_key(|conn| rest(conn)) {
+            conn.until = Stamp::before(now);
+        }
     }
 
     // ---- waiting ----

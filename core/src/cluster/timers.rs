@@ -30,7 +30,7 @@ impl Engine<'_> {
             }
             ConnState::Ready | ConnState::Draining => {
                 let silence = conn.liveness.get(now).poll_timeout(&self.silence_limits(conn));
-                let unused = if is_unused_lease(conn) { conn.until.near(now) } else { None };
+                let unused = if conn.is_unused_lease() { conn.until.near(now) } else { None };
                 let given_up = if self.is_given_up(conn) { Some(Instant::EPOCH) } else { None };
                 earlier(earlier(silence, unused), earlier(conn.stalled_until.near(now), given_up))
             }
@@ -72,7 +72,7 @@ impl Engine<'_> {
         if entry.is_open() && self.is_given_up(entry) {
             return self.lose(now, conn, CloseReason::Retired);
         }
-        if is_unused_lease(entry) && entry.until.is_due(now) {
+        if entry.is_unused_lease() && entry.until.is_due(now) {
             return self.retire(now, conn, CloseReason::Retired);
         }
         let limits = self.silence_limits(entry);
@@ -156,11 +156,6 @@ impl Engine<'_> {
             self.tombstone(index, entry.cut_outcome(), Reason::TimedOut);
         }
     }
-}
-
-/// Whether a connection was leased for blocking commands and has none.
-fn is_unused_lease(conn: &ConnEntry) -> bool {
-    conn.purpose == Purpose::Lease && conn.state == ConnState::Ready && !conn.has_work()
 }
 
 /// A list of unsent commands.

@@ -84,6 +84,31 @@ fn a_refused_lease_is_dialled_with_back_off() {
 }
 
 #[test]
+fn an_unused_lease_makes_room_for_another_node() {
+    let mut world = World::ready_with(|config| config.max_leases = 1);
+    let blocking = |slot| CommandSpec { blocking: true, ..World::spec(slot, Access::Write) };
+    let lease = |world: &mut World, name: &str| {
+        let at = world.conns.keys().copied().max().unwrap();
+        world.cluster.handle_connected(world.now, world.conns[&at].0);
+        world.pump();
+        world.conns.get_mut(&at).unwrap().1 = name.to_string();
+        world.feed(name, HELLO);
+    };
+    let first = world.submit(blocking(5));
+    lease(&mut world, "first");
+    let second = world.submit(blocking(9_000));
+    world.wait(Duration::from_secs(1));
+    assert!(world.is_connected("first"), "it is used");
+    world.feed("first", "*0\r\n");
+    assert_eq!(world.take_out(), [reply(first, "*0")]);
+    world.wait(Duration::from_millis(100));
+    assert!(!world.is_connected("first"), "the other node needs its place");
+    lease(&mut world, "second");
+    world.feed("second", "*0\r\n");
+    assert_eq!(world.take_out(), [reply(second, "*0")]);
+}
+
+#[test]
 fn a_cancelled_blocking_command_takes_its_connection_along() {
     let mut world = World::quiet();
     let blocking = CommandSpec { blocking: true, ..World::spec(5, Access::Write) };
