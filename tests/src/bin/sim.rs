@@ -124,6 +124,9 @@ fn main() -> ExitCode {
                 }
             } else if read.verbose {
                 eprintln!("{:#?}", report.options);
+                if read.wishes.shown.is_some() {
+                    report.lines.iter().for_each(|line| eprintln!("{line}"));
+                }
             }
             if progress && seed % 64 == 0 {
                 eprint!("\r{} of {seeds} seeds, {violations} violations ", seed - read.from + 1);

@@ -171,6 +171,8 @@ pub struct Client {
     pub asked: Vec<u64>,
     /// Map checks: topology replies taken when last looked.
     pub refreshes: u32,
+    /// Tests after the repair that are under way.
+    pub probing: usize,
     /// Slots that are still to be tested after the repair.
     pub probes: Vec<slotwise::slot::Slot>,
     /// The last seen owner of the slots that moved.
@@ -226,6 +228,7 @@ impl Client {
             dialled: Vec::new(),
             asked: Vec::new(),
             refreshes: 0,
+            probing: 0,
             probes: Vec::new(),
             seen: Vec::new(),
         }
@@ -240,7 +243,9 @@ impl Client {
     /// The time as this client knows it.
     #[must_use]
     pub fn at(&self, now: u64) -> Instant {
-        Instant::from_micros((now + self.ahead) / self.tick * self.tick)
+        let real = now + self.ahead;
+        // Most clocks are exact, and this is asked all the time.
+        Instant::from_micros(if self.tick == 1 { real } else { real / self.tick * self.tick })
     }
 
     /// When this client's clock shows that time.

@@ -5,6 +5,7 @@ use slotwise::connection::ControlFrame;
 use slotwise::ids::ConnId;
 use slotwise::resp::{Null, Token};
 
+use super::bytes::Bytes;
 use super::client::End;
 use super::dice::Label;
 use super::kinds::Fault;
@@ -19,12 +20,18 @@ const ROUNDS: usize = 10_000;
 impl World {
     /// Acts on everything the engine decided, until it has nothing more to say.
     pub fn drive(&mut self, client: usize) {
-        if self.clients[client].dropped {
-            return;
+        if !self.clients[client].dropped && self.drive_on(client) {
+            self.look_at(client);
+            self.set_alarm(client);
         }
+    }
+
+    /// Until it has nothing more to say; whether it came to rest.
+    fn drive_on(&mut self, client: usize) -> bool {
         for round in 0.. {
             if round > ROUNDS {
-                return self.violate(11, format!("client {client}: the engine never comes to rest"));
+                self.violate(11, format!("client {client}: the engine never comes to rest"));
+                return false;
             }
             let mut any = self.take_events(client);
             any |= self.tend_subs(client);
@@ -42,8 +49,7 @@ impl World {
         let links = std::mem::take(&mut self.clients[client].links);
         let alive = |link: &u32| self.links[*link as usize].stage != Stage::Gone;
         self.clients[client].links = links.into_iter().filter(alive).collect();
-        self.look_at(client);
-        self.set_alarm(client);
+        true
     }
 
     fn set_alarm(&mut self, client: usize) {
@@ -74,6 +80,7 @@ impl World {
             return self.at(frozen, Ev::Wake(client));
         }
         at.wake_at = None;
+        let mut rested = false;
         for round in 0.. {
             let now = self.clients[client].at(self.now);
             if self.clients[client].engine.poll_timeout().is_none_or(|due| due > now) {
@@ -85,11 +92,14 @@ impl World {
             }
             self.stats.checks[11] += 1;
             self.clients[client].engine.handle_timeout(now);
-            self.drive(client);
-            self.clients[client].wake_at = None;
-            if self.violation.is_some() {
+            if !self.drive_on(client) || self.violation.is_some() {
                 return;
             }
+            self.look_at(client);
+            rested = true;
+        }
+        if rested {
+            return self.set_alarm(client);
         }
         self.drive(client);
     }
@@ -171,8 +181,8 @@ impl World {
             frames: std::collections::VecDeque::new(),
             up: Pipe::default(),
             down: Pipe::default(),
-            tx: Vec::new(),
-            rx: Vec::new(),
+            tx: Bytes::default(),
+            rx: Bytes::default(),
             hole: false,
             hostile,
             silent_since: None,
@@ -288,8 +298,8 @@ impl World {
         let at = &mut self.links[link as usize];
         let client = &mut self.clients[at.client];
         let start = at.tx.len();
-        at.tx.resize(start + frame.encoded_len(&client.profile.settings), 0);
-        let written = frame.encode(&client.profile.settings, &mut at.tx[start..]);
+        let room = at.tx.put_room(frame.encoded_len(&client.profile.settings));
+        let written = frame.encode(&client.profile.settings, room);
         debug_assert!(written.is_ok());
         at.frames.push_back(Sent::Own(frame));
         if matches!(frame, ControlFrame::ClusterSlots | ControlFrame::ClusterNodes) {
@@ -310,7 +320,7 @@ impl World {
         request.sends += 1;
         request.tainted |= at.hostile;
         at.leased |= request.spec.blocking;
-        at.tx.extend_from_slice(&request.wire);
+        at.tx.put(&request.wire);
         let right = request.wire.len() == len as usize;
         if replies == 1 {
             at.frames.push_back(Sent::One(tag));
@@ -363,7 +373,7 @@ impl World {
             }
         }
         if used > 0 {
-            rx.drain(..used);
+            rx.skip(used);
         }
         let (bound, len) = (most.max(4_096) + 16_384, rx.len());
         self.check(8, len <= bound || most > 100_000, || {
@@ -435,8 +445,10 @@ impl World {
             return self.violate(3, format!("client {client}: the end of a command {tag} that nobody submitted"));
         };
         let before = request.end.replace((end, now));
+        let probe = matches!(request.owner, super::client::Owner::Probe(_));
         self.check(3, before.is_none(), || format!("client {client}: command {tag} ends twice: {before:?}, {end:?}"));
         self.clients[client].open = self.clients[client].open.saturating_sub(1);
+        self.clients[client].probing -= usize::from(probe && before.is_none());
         self.stats.ends[super::check::end_number(&end)] += 1;
         self.request_over(client, tag, end);
         let safe = self.phase == Phase::Safety;

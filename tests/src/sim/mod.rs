@@ -6,6 +6,7 @@
 //! processes, [`drive`] the adapter, [`working`], [`scanning`] and [`subscribing`] the applications, [`faults`] what goes
 //! wrong, [`check`] the promises, [`run`] the phases of a run.
 
+pub mod bytes;
 pub mod check;
 pub mod client;
 pub mod dice;

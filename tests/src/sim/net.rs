@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use slotwise::cluster::CloseReason;
 use slotwise::ids::ConnId;
 
+use super::bytes::Bytes;
 use super::dice::Label;
 use super::kinds::Fault;
 use super::options::Cut;
@@ -90,9 +91,9 @@ pub struct Link {
     /// To the client.
     pub down: Pipe,
     /// What the client wants to write and the transport did not take yet.
-    pub tx: Vec<u8>,
+    pub tx: Bytes,
     /// What the client received and the engine did not consume yet.
-    pub rx: Vec<u8>,
+    pub rx: Bytes,
     /// Nothing is delivered in either direction.
     pub hole: bool,
     /// An adversary answers.
@@ -202,7 +203,7 @@ impl World {
     fn arrive_up(&mut self, link: u32, bytes: &[u8], end: bool) {
         let at = &mut self.links[link as usize];
         match &mut at.session {
-            Some(session) => session.input.extend_from_slice(bytes),
+            Some(session) => session.input.put(bytes),
             // The server has closed: what comes is answered with a reset.
             None if !end => return self.reset(link),
             None => return,
@@ -230,7 +231,7 @@ impl World {
             let piece = &bytes[at..at + take];
             at += take;
             let open = &mut self.links[link as usize];
-            open.rx.extend_from_slice(piece);
+            open.rx.put(piece);
             open.received += take as u64;
             open.silent_since = None;
             self.present(link);
@@ -328,8 +329,7 @@ impl World {
                 take -= self.dice(Label::Network).below(take as u32) as usize;
             }
             let at = &mut self.links[link as usize];
-            let rest = at.tx.split_off(take);
-            let bytes = std::mem::replace(&mut at.tx, rest);
+            let bytes = at.tx.take(take);
             let (client, conn, all) = (at.client, at.conn, at.tx.is_empty());
             at.silent_since.get_or_insert(self.now);
             self.note(What::Write, [u64::from(link), take as u64, hash_of(&bytes)]);

@@ -1,5 +1,6 @@
 //! A run from its beginning to its end.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -203,21 +204,28 @@ impl World {
         if self.violation.is_some() || self.options.hostile.is_some() {
             return;
         }
+        let owners = self.servers.model.owners();
         for client in 0..self.clients.len() {
             let at = &self.clients[client];
             if at.dropped {
                 continue;
             }
             let map = at.engine.map();
-            let wrong = (0..16_384).map(Slot::masked).find_map(|slot| {
-                let truth = self.servers.model.owner(slot.get());
-                let id = match map.owner(slot) {
-                    SlotOwner::Node(at) => map.node(at).map(|node| node.id().to_string()),
+            // Which node of the model each node of the map is.
+            let mut known = BTreeMap::new();
+            let mut number = |at| {
+                *known.entry(at).or_insert_with(|| {
+                    let id = map.node(at).map(|node| node.id().to_string());
+                    let model = &self.servers.model;
+                    (0..self.servers.nodes.len()).find(|node| id.is_some() && model.node_id(*node) == id.as_deref())
+                })
+            };
+            let wrong = (0..16_384).map(Slot::masked).zip(&owners).find_map(|(slot, truth)| {
+                let seen = match map.owner(slot) {
+                    SlotOwner::Node(at) => number(at),
                     _ => None,
                 };
-                let model = &self.servers.model;
-                let seen = (0..self.servers.nodes.len()).find(|node| model.node_id(*node) == id.as_deref());
-                (seen != truth).then(|| format!("{slot:?} belongs to {truth:?} and not to {seen:?} {id:?}"))
+                (seen != *truth).then(|| format!("{slot:?} belongs to {truth:?} and not to {seen:?}"))
             });
             self.check(10, wrong.is_none(), || {
                 format!("client {client}: the map is wrong after {T_MAP} us: {}", wrong.unwrap_or_default())

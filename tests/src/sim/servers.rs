@@ -1,11 +1,12 @@
 //! The servers: the cluster model, and what happens to the processes around it.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use slotwise::connection::ControlFrame;
 use slotwise::slot::Slot;
 use slotwise_std::mini::model::{ClientId, Event, Inside, Model, ModelOptions};
 
+use super::bytes::Bytes;
 use super::client::Served;
 use super::kinds::Fault;
 use super::net::{Stage, Way};
@@ -62,7 +63,7 @@ pub struct Session {
     /// Whether it is a node of another cluster.
     pub alien: bool,
     /// Bytes that are no whole command yet, or wait because the process stands still.
-    pub input: Vec<u8>,
+    pub input: Bytes,
     /// The request that blocks it, and its number.
     pub blocked: Option<(Sent, u64)>,
     /// Commands it was given.
@@ -209,6 +210,8 @@ impl Servers {
         servers.alien.set_address(0, ALIEN, PORT);
         servers.model.record(true);
         servers.alien.record(true);
+        servers.model.record_words(false);
+        servers.alien.record_words(false);
         for node in 0..servers.model.node_count() {
             servers.introduce(node, options.password);
             if let Some(mixed) = options.mixed.filter(|_| node % 2 == 1) {
@@ -359,7 +362,7 @@ impl World {
         let client = self.servers.model_of(alien).connect(if alien { 0 } else { node });
         self.servers.sessions.insert((alien, client), link);
         let ends_after = self.servers.nodes[node].hangs_up;
-        let session = Session { client, alien, input: Vec::new(), blocked: None, number: 0, ends_after };
+        let session = Session { client, alien, input: Bytes::default(), blocked: None, number: 0, ends_after };
         self.links[link as usize].session = Some(session);
     }
 
@@ -368,7 +371,7 @@ impl World {
         if let Some(session) = self.links[link as usize].session.take() {
             self.servers.sessions.remove(&(session.alien, session.client));
             self.servers.model_of(session.alien).disconnect(session.client);
-            self.flush();
+            self.flush_all();
         }
     }
 
@@ -408,7 +411,7 @@ impl World {
             match wire::request(&session.input) {
                 Request::More => break,
                 Request::Command(words, used) => {
-                    session.input.drain(..used);
+                    session.input.skip(used);
                     let sent = at.frames.pop_front();
                     self.serve(link, sent, &words);
                 }
@@ -561,13 +564,17 @@ impl World {
 
     /// Sends what the models have for their clients besides replies.
     pub fn flush(&mut self) {
-        let mut waiting: VecDeque<u32> = VecDeque::new();
-        for ((alien, client), link) in &self.servers.sessions {
-            let model = if *alien { &self.servers.alien } else { &self.servers.model };
-            if model.has_output(*client) || model.is_closing(*client) {
-                waiting.push_back(*link);
-            }
+        let (own, other) = (self.servers.model.take_stirred(), self.servers.alien.take_stirred());
+        if own || other {
+            self.flush_all();
         }
+    }
+
+    fn flush_all(&mut self) {
+        let servers = &self.servers;
+        let loud = servers.model.loud_clients().map(|client| (false, client));
+        let loud = loud.chain(servers.alien.loud_clients().map(|client| (true, client)));
+        let waiting: Vec<u32> = loud.filter_map(|session| servers.sessions.get(&session).copied()).collect();
         for link in waiting {
             let Some(session) = &mut self.links[link as usize].session else { continue };
             let (client, alien) = (session.client, session.alien);

@@ -448,8 +448,8 @@ impl World {
             }
         }
         let nodes = 0..self.servers.nodes.len();
-        for slot in 0..16_384 {
-            let mut owner = self.servers.model.owner(slot);
+        for (slot, owner) in (0..).zip(self.servers.model.owners()) {
+            let mut owner = owner;
             let model = &self.servers.model;
             if owner.is_none_or(|owner| !model.is_member(owner) || model.primary_of(owner).is_some()) {
                 nodes.clone().for_each(|node| self.servers.model.forget_owner(node, slot));

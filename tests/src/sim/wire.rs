@@ -135,11 +135,25 @@ pub fn flatten(bytes: &[u8]) -> Vec<u8> {
     flat
 }
 
+fn header(kind: u8, mut number: usize, out: &mut Vec<u8>) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    while number > 0 || at == digits.len() {
+        at -= 1;
+        digits[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+    out.push(kind);
+    out.extend_from_slice(&digits[at..]);
+    out.extend_from_slice(b"\r\n");
+}
+
 /// Appends a command.
 pub fn command(words: &[&[u8]], out: &mut Vec<u8>) {
-    out.extend_from_slice(format!("*{}\r\n", words.len()).as_bytes());
+    out.reserve(words.iter().map(|word| word.len() + 16).sum());
+    header(b'*', words.len(), out);
     for word in words {
-        out.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
+        header(b'$', word.len(), out);
         out.extend_from_slice(word);
         out.extend_from_slice(b"\r\n");
     }

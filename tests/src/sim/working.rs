@@ -269,6 +269,7 @@ impl World {
                     cancelled: false,
                 });
                 at.open += 1;
+                at.probing += usize::from(matches!(owner, Owner::Probe(_)));
                 let slot = spec.target.slot().map_or(u64::MAX, |slot| u64::from(slot.get()));
                 self.note(What::Submit, [client as u64, tag, slot]);
                 Some(tag)

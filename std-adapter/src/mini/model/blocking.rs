@@ -84,6 +84,7 @@ impl Model {
                 return;
             }
             let Some(words) = client.inbox.pop_front() else { return };
+            self.stirred = true;
             if let Some(words) = self.run_request(id, std::borrow::Cow::Owned(words)) {
                 self.client(id).inbox.push_front(words);
                 return;
@@ -143,6 +144,7 @@ impl Model {
         if state.replies != Replies::Off {
             state.out.append(&mut out.bytes);
         }
+        self.stirred = true;
         self.awake.push_back(id.0);
     }
 

@@ -65,6 +65,20 @@ impl Model {
         claims.max_by_key(|node| self.nodes[*node].epoch)
     }
 
+    /// [`owner`](Model::owner) of every slot.
+    #[must_use]
+    pub fn owners(&self) -> Vec<Option<usize>> {
+        let mut owners = vec![None; SLOTS];
+        let mut members: Vec<usize> = (0..self.nodes.len()).filter(|node| self.nodes[*node].member).collect();
+        members.sort_by_key(|node| self.nodes[*node].epoch);
+        for node in members {
+            for slot in self.nodes[node].view.slots_of(node) {
+                owners[usize::from(slot)] = Some(node);
+            }
+        }
+        owners
+    }
+
     /// Who owns the slot as `node` sees it.
     #[must_use]
     pub fn owner_seen_by(&self, node: usize, slot: u16) -> Option<usize> {

@@ -63,6 +63,7 @@ impl Model {
     pub fn crash(&mut self, node: usize) {
         let Some(found) = self.nodes.get_mut(node) else { return };
         found.up = false;
+        self.stirred = true;
         for client in self.clients.values_mut().filter(|client| client.node == node) {
             client.cut();
         }
@@ -111,6 +112,7 @@ impl Model {
 
     /// Marks connections (of one node, or all) to be closed by the server, as CLIENT KILL does.
     pub fn close_clients(&mut self, node: Option<usize>) {
+        self.stirred = true;
         for client in self.clients.values_mut().filter(|client| node.is_none_or(|node| client.node == node)) {
             client.closing = true;
         }
@@ -121,6 +123,7 @@ impl Model {
     pub fn close_client(&mut self, client: ClientId) {
         if let Some(client) = self.clients.get_mut(&client.0) {
             client.closing = true;
+            self.stirred = true;
         }
         self.finish();
     }
@@ -129,6 +132,7 @@ impl Model {
     pub fn inject(&mut self, client: ClientId, bytes: &[u8]) {
         if let Some(client) = self.clients.get_mut(&client.0) {
             client.out.extend_from_slice(bytes);
+            self.stirred = true;
         }
     }
 

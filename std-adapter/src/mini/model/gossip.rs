@@ -16,10 +16,11 @@ impl Model {
             return false;
         }
         let (mut lost, mut changed) = (Vec::new(), false);
-        let claims: Vec<u16> = self.nodes[from].view.slots_of(from).collect();
+        let (mine, theirs) = (&self.nodes[from].view, &self.nodes[to].view);
+        let claims = if mine.agrees(theirs, from) { Vec::new() } else { mine.beyond(theirs, from) };
         for slot in claims {
             let seen = self.nodes[to].owner(slot);
-            if seen == Some(from) || seen.is_some_and(|seen| self.nodes[seen].epoch >= self.nodes[from].epoch) {
+            if seen.is_some_and(|seen| self.nodes[seen].epoch >= self.nodes[from].epoch) {
                 continue;
             }
             self.nodes[to].view.hear(slot, Some(from));

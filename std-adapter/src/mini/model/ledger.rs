@@ -26,7 +26,7 @@ pub struct Execution {
     pub number: u64,
     /// Inside what it ran.
     pub inside: Inside,
-    /// Name and arguments.
+    /// Name and arguments; empty if they are not recorded ([`Model::record_words`]).
     pub words: Vec<Vec<u8>>,
     /// It changed data.
     pub wrote: bool,
@@ -68,6 +68,7 @@ pub enum Event {
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     pub(super) recording: bool,
+    pub(super) brief: bool,
     pub(super) events: Vec<Event>,
 }
 
@@ -75,6 +76,11 @@ impl Model {
     /// Whether events are kept for [`take_events`](Model::take_events). Off at first: nobody may come to take them.
     pub fn record(&mut self, on: bool) {
         self.ledger.recording = on;
+    }
+
+    /// Whether the words of commands are kept too, which takes time. On at first.
+    pub fn record_words(&mut self, on: bool) {
+        self.ledger.brief = !on;
     }
 
     /// What happened since the last call, in order.
@@ -117,7 +123,7 @@ impl Model {
             node,
             number,
             inside,
-            words: words.to_vec(),
+            words: if self.ledger.brief { Vec::new() } else { words.to_vec() },
             wrote: self.changes != before,
             failed,
             history,

@@ -91,6 +91,10 @@ impl Model {
     /// One node forgets who owns the slot (CLUSTER DELSLOTS), even if it is the owner itself. The slot's keys stay.
     pub fn forget_owner(&mut self, node: usize, slot: u16) {
         if let Some(found) = self.nodes.get_mut(node) {
+            let marked = found.migrating.contains_key(&slot) || found.importing.contains_key(&slot);
+            if found.view.owner(slot).is_none() && !marked {
+                return;
+            }
             found.view.set(slot, None);
             found.migrating.remove(&slot);
             found.importing.remove(&slot);

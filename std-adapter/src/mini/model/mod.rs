@@ -114,6 +114,8 @@ pub struct Model {
     nodes: Vec<Node>,
     clients: BTreeMap<u64, Client>,
     next_client: u64,
+    // Something was written for a connection, or one was closed, otherwise than by its own command.
+    stirred: bool,
     // The last command changed a node's view of the slots.
     unsettled: bool,
     redirects: Redirects,
@@ -149,6 +151,7 @@ impl Model {
             nodes,
             clients: BTreeMap::new(),
             next_client: 1,
+            stirred: false,
             unsettled: false,
             redirects: Redirects::default(),
             now: Duration::ZERO,
@@ -193,6 +196,7 @@ impl Model {
             client.out.extend_from_slice(b"-ERR max number of clients reached\r\n");
             client.closing = true;
         }
+        self.stirred |= client.closing;
         self.clients.insert(id, client);
         ClientId(id)
     }
@@ -211,6 +215,17 @@ impl Model {
     #[must_use]
     pub fn has_output(&self, client: ClientId) -> bool {
         self.clients.get(&client.0).is_some_and(|client| !client.out.is_empty())
+    }
+
+    /// Connections with bytes for their peer, or about to be closed, in ascending order.
+    pub fn loud_clients(&self) -> impl Iterator<Item = ClientId> {
+        self.clients.iter().filter(|(_, client)| client.closing || !client.out.is_empty()).map(|(id, _)| ClientId(*id))
+    }
+
+    /// Whether since the last call something may have been written for a connection, or one been closed, otherwise than in
+    /// answer to the command that [`request`](Model::request) was called with: if not, nobody else need be looked at.
+    pub fn take_stirred(&mut self) -> bool {
+        std::mem::take(&mut self.stirred)
     }
 
     /// Whether the server closes the connection once its output is written.

@@ -26,8 +26,24 @@ impl Out {
         self.bytes.extend_from_slice(b"\r\n");
     }
 
+    fn number(&mut self, kind: u8, number: u64, negative: bool) {
+        let mut digits = [0; 20];
+        let (mut at, mut rest) = (digits.len(), number);
+        while rest > 0 || at == digits.len() {
+            at -= 1;
+            digits[at] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        self.bytes.push(kind);
+        if negative {
+            self.bytes.push(b'-');
+        }
+        self.bytes.extend_from_slice(&digits[at..]);
+        self.bytes.extend_from_slice(b"\r\n");
+    }
+
     fn header(&mut self, kind: u8, count: usize) {
-        self.line(kind, count.to_string().as_bytes());
+        self.number(kind, u64::try_from(count).unwrap_or(u64::MAX), false);
     }
 
     pub(super) fn simple(&mut self, text: &str) {
@@ -49,7 +65,7 @@ impl Out {
     }
 
     pub(super) fn int(&mut self, number: i64) {
-        self.line(b':', number.to_string().as_bytes());
+        self.number(b':', number.unsigned_abs(), number < 0);
     }
 
     pub(super) fn count(&mut self, number: usize) {
@@ -105,6 +121,20 @@ impl Out {
         match bytes {
             Some(bytes) => self.bulk(bytes),
             None => self.null(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Out;
+
+    #[test]
+    fn numbers_are_written_in_decimal() {
+        for number in [0, 1, -1, 9, 10, -10, 1234567890, i64::MAX, i64::MIN] {
+            let mut out = Out::new(true);
+            out.int(number);
+            assert_eq!(out.bytes, format!(":{number}\r\n").into_bytes());
         }
     }
 }

@@ -151,7 +151,7 @@ fn slots(model: &Model, me: usize, out: &mut Out) {
     let ranges = model.nodes[me].view.ranges();
     let plain = model.nodes[me].profile == Profile::Redis62;
     out.array(ranges.len());
-    for (first, last, owner) in ranges {
+    for &(first, last, owner) in ranges {
         let replicas: Vec<usize> = model.listed_replicas(owner).collect();
         out.array(3 + replicas.len());
         out.count(first.into());
@@ -188,7 +188,7 @@ impl Model {
     /// First and last slots of every node, as one of them sees it.
     fn ranges_by_owner(&self, me: usize) -> Vec<Vec<(u16, u16)>> {
         let mut by_owner = vec![Vec::new(); self.nodes.len()];
-        for (first, last, owner) in self.nodes[me].view.ranges() {
+        for &(first, last, owner) in self.nodes[me].view.ranges() {
             by_owner[owner].push((first, last));
         }
         by_owner

@@ -133,6 +133,7 @@ impl Model {
         for part in parts {
             push.bulk(part);
         }
+        self.stirred = true;
         if late { client.behind.append(&mut push.bytes) } else { client.out.append(&mut push.bytes) }
     }
 
@@ -145,6 +146,7 @@ impl Model {
                 let mut push = Out::new(client.resp3);
                 confirm(&mut push, SHARD.off, Some(&channel), client.shard_channels.len());
                 client.out.append(&mut push.bytes);
+                self.stirred = true;
             }
         }
     }

@@ -118,6 +118,7 @@ impl Model {
             if self.nodes[node].users.remove(name) {
                 for client in self.clients.values_mut().filter(|c| c.node == node && c.user == name) {
                     client.closing = true;
+                    self.stirred = true;
                 }
             }
         }

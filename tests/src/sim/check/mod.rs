@@ -7,7 +7,7 @@ pub mod windows;
 
 use slotwise::cluster::Storage;
 
-use super::client::{End, Owner};
+use super::client::End;
 use super::drive::is_forged;
 use super::net::Stage;
 use super::servers::{ALIEN, CANARY};
@@ -102,7 +102,17 @@ impl World {
         if !self.options.password {
             return;
         }
-        let telling = words.iter().any(|word| word.windows(CANARY.len()).any(|part| part == CANARY));
+        let begins = |word: &[u8]| word.iter().position(|byte| *byte == CANARY[0]);
+        let telling = words.iter().any(|word| {
+            let mut rest = word.as_slice();
+            while let Some(at) = begins(rest) {
+                if rest[at..].starts_with(CANARY) {
+                    return true;
+                }
+                rest = &rest[at + 1..];
+            }
+            false
+        });
         let asked = words.first().is_some_and(|name| name == b"AUTH" || name == b"HELLO");
         let at = &self.links[link as usize];
         let trusted = self.is_confirmed(at.client, &at.addr);
@@ -165,9 +175,7 @@ impl World {
     #[must_use]
     pub fn probes_open(&self, client: usize) -> usize {
         let at = &self.clients[client];
-        let open =
-            at.requests.iter().filter(|request| matches!(request.owner, Owner::Probe(_)) && request.end.is_none());
-        open.count() + at.probes.len()
+        at.probing + at.probes.len()
     }
 }
 
