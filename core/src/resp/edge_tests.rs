@@ -43,6 +43,10 @@ fn lengths_end_with_both_bytes_of_their_line_end() {
         let expected = [RespErrorKind::BadLength, RespErrorKind::BadTerminator, RespErrorKind::BadInteger];
         assert!(expected.contains(&error), "{input:?}: {error:?}");
     }
+    // The bytes next to the digits are none, wherever they stand.
+    for input in ["*:5", "*5:", "*/5", "*5/", "$:0", "$0:", ":1:", ":/1"] {
+        error_of(format!("{input}\r\n").as_bytes(), Limits::DEFAULT);
+    }
     for input in ["$-", "*-x", ":--1\r\n", ":-\r\n", "$1-\r\n", "*1-1\r\n", ":1-2\r\n"] {
         let whole = format!("{input}\r\n");
         error_of(whole.as_bytes(), Limits::DEFAULT);

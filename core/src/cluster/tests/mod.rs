@@ -8,6 +8,7 @@ mod failures;
 mod options;
 mod redirects;
 mod sizes;
+mod stale;
 mod subscribers;
 
 use std::collections::BTreeMap;
