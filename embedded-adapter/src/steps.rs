@@ -190,7 +190,7 @@ impl<S: Storage> Driver<'_, S> {
                 ended = last.then_some(id);
                 work.reply(&At::new(self.now, self.cluster), tag, Reply { frame, part, last, resent });
             }
-            Some(Output::Token { id, tag, token, last }) => {
+            Some(Output::Token { id, tag, token, last, .. }) => {
                 ended = last.then_some(id);
                 work.token(&At::new(self.now, self.cluster), tag, token, last);
             }

@@ -1,6 +1,6 @@
 //! The engine's tables on the heap.
 
-use slotwise::cluster::{ConnEntry, Need, Shared, SharedMap, Storage, Tables};
+use slotwise::cluster::{ConnEntry, Need, Shared, SharedMap, Storage, Tables, Watch};
 use slotwise::pipeline::Entry;
 use slotwise::resp::Level;
 use slotwise::topology::{MapParts, Node, RangeEntry};
@@ -87,6 +87,7 @@ impl Storage for HeapStorage {
             commands: &mut self.commands,
             levels: &mut self.levels,
             depth: DEPTH,
+            watch: Watch::NONE,
         }
     }
 

@@ -63,6 +63,7 @@ impl Engine<'_> {
         entry.set_deadline(deadline);
         self.note_deadline(deadline.near(now));
         let id = self.command_id(index);
+        self.tell_submitted(index);
         if self.s.config.strict_order() && turn_of(&self.peek(index)).is_some() {
             self.entry(index).set_place(Place::Held);
             self.s.held.push_back(self.t.commands, index);

@@ -258,6 +258,7 @@ impl Engine<'_> {
         self.s.settled = true;
         let entry = self.entry(index);
         entry.set_failure(outcome, reason, node);
+        self.tell_dropped(index);
         self.queue_event(index);
     }
 

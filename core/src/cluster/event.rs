@@ -152,6 +152,8 @@ pub enum Output<'rx> {
         token: Token<'rx>,
         /// The command is done and its id dead.
         last: bool,
+        /// As with [`Output::Reply`]: known from the first piece on.
+        resent: bool,
     },
     /// A message, an invalidation or a confirmation, in the order in which it stood among the replies.
     Push {

@@ -330,6 +330,7 @@ impl Engine<'_> {
         }
         debug!("connection {}: ready", conn);
         self.raise(conn, Bits::READY);
+        self.tell_ready(conn);
         self.ask_when_ready(conn);
         self.drive_refresh(now);
     }
@@ -338,6 +339,7 @@ impl Engine<'_> {
     fn confirm(&mut self, now: Instant, conn: u32, head: u32) {
         self.answered(now, conn);
         if self.peek(head).kind() == Kind::User {
+            self.tell_confirmed(head, conn);
             self.entry(head).conn = Ix::new(conn);
             self.queue_event(head);
         } else {
@@ -415,12 +417,14 @@ impl Engine<'_> {
         let entry = self.entry(head);
         entry.set(Flag::STARTED, true);
         let last = end && entry.take_reply() == 0;
-        let tag = entry.tag;
+        let (tag, resent) = (entry.tag, entry.was_resent());
         if last {
+            let error = !flying.has(Flag::STARTED) && matches!(token, Token::Error(_));
+            self.tell_answered(head, conn, error);
             self.answered(now, conn);
             self.free(head);
         }
-        Ok(Step::Output(Output::Token { id, tag, token, last }))
+        Ok(Step::Output(Output::Token { id, tag, token, last, resent }))
     }
 }
 

@@ -28,6 +28,7 @@ enum Fate {
 impl Engine<'_> {
     /// Ends a connection: its in-flight commands end or are sent again, its queue moves on.
     pub(crate) fn lose(&mut self, now: Instant, conn: u32, reason: CloseReason) {
+        self.tell_lost(conn, reason);
         let entry = self.conn(conn);
         let (known, unsent, purpose) = (entry.node.is_some(), u64::from(entry.unsent), entry.purpose);
         let healthy = entry.is_open() && entry.ready_since.age(now) >= HEALTHY;
@@ -56,6 +57,7 @@ impl Engine<'_> {
                 Fate::Free => self.release_entry(index),
                 Fate::Fail(outcome, reason) => self.fail_at(index, outcome, reason, node),
                 Fate::Resend { counts } => {
+                    self.tell_resend(index, conn, counts);
                     let entry = self.entry(index);
                     if counts {
                         entry.count_attempt();

@@ -66,12 +66,14 @@
 mod admit;
 mod config;
 mod conn;
+mod counters;
 mod endpoint;
 mod engine;
 mod event;
 mod hold;
 mod input;
 mod lose;
+mod notice;
 mod order;
 mod policy;
 mod refreshing;
@@ -81,18 +83,24 @@ mod static_storage;
 mod storage;
 mod timers;
 mod transmit;
+mod watch;
 
 #[cfg(test)]
 mod tests;
 
 pub use config::{Config, Env, ReadFrom};
 pub use conn::ConnEntry;
+pub use counters::{Counters, EngineCounters, NodeCounters};
 pub use endpoint::{Endpoint, Endpoints};
 pub use event::{
     CancelStage, CloseReason, ConnectionError, DialTarget, Event, Output, Progress, SubmitError, Transmit,
 };
+pub use notice::{Notice, Observe, RedirectKind, RefreshFailure, RetryCause};
 pub use static_storage::StaticStorage;
 pub use storage::{Need, Shared, SharedMap, Storage, Tables};
+#[cfg(feature = "observe")]
+pub use watch::Watched;
+pub use watch::{NodeLoad, Watch};
 
 use conn::{Bits, ConnState};
 use engine::{Engine, State};
@@ -167,6 +175,7 @@ impl<S: Storage> Cluster<S> {
         if let Some(index) = engine.live(conn) {
             let entry = engine.conn(index);
             entry.unsent = entry.unsent.saturating_sub(u32::try_from(bytes).unwrap_or(u32::MAX));
+            engine.tell_written(conn, index, bytes);
         }
     }
 
@@ -190,7 +199,11 @@ impl<S: Storage> Cluster<S> {
     ) -> Result<Progress<'rx>, ConnectionError> {
         let mut engine = self.engine_at(now);
         match engine.live(conn) {
-            Some(index) => engine.handle_input(now, index, env, rx, can_grow),
+            Some(index) => {
+                let result = engine.handle_input(now, index, env, rx, can_grow);
+                engine.tell_received(conn, index, result.as_ref().map_or(rx.len(), |progress| progress.consumed));
+                result
+            }
             None => Ok(Progress::only(rx.len())),
         }
     }

@@ -42,7 +42,9 @@ impl Engine<'_> {
         }
         // Not always the connection that answers.
         let former = self.way(now, slot);
+        let from = self.owner_id(slot);
         let case = crate::topology::moved(&mut self.map_mut(), slot, node);
+        self.tell_moved(case, slot, from, node);
         self.s.map_event = true;
         if self.s.config.strict_order() {
             // One command of a slot at a time: there is none to hold back.

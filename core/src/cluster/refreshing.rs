@@ -5,6 +5,7 @@ use crate::cluster::config::Env;
 use crate::cluster::conn::{Bits, ConnEntry, ConnState, NO_SEED, Purpose};
 use crate::cluster::engine::Engine;
 use crate::cluster::event::CloseReason;
+use crate::cluster::notice::RefreshFailure;
 use crate::cluster::reply::NODES_FOR;
 use crate::connection::ControlFrame;
 use crate::fmt::{debug, warning};
@@ -28,6 +29,8 @@ impl Engine<'_> {
         if self.s.shutting_down || self.s.refresh.poll_timeout().is_none_or(|at| at > now) {
             return;
         }
+        // A question that is under way now is overdue.
+        self.tell_refresh_failed(self.s.refresh_conn, RefreshFailure::TimedOut);
         let [first, second] = &self.t.maps;
         let [first_head, second_head] = &self.s.maps;
         let map = if self.s.active { second.map(second_head) } else { first.map(first_head) };
@@ -40,10 +43,12 @@ impl Engine<'_> {
         match self.s.refresh.poll(now, &mut self.s.rand, &map, usable) {
             Some(Ask::Node(id)) => {
                 let conn = map.find(&id).and_then(|at| by_node.get(at.index()).copied());
+                self.tell_refresh_started(Some(id));
                 self.choose_question(now);
                 self.ask(conn.unwrap_or(NONE));
             }
             Some(Ask::Seed) => {
+                self.tell_refresh_started(None);
                 self.choose_question(now);
                 self.dial_seed(now);
             }
@@ -105,6 +110,7 @@ impl Engine<'_> {
 
     /// The topology question under way will not be answered.
     pub(crate) fn refresh_lost(&mut self, now: Instant) {
+        self.tell_refresh_failed(self.s.refresh_conn, RefreshFailure::ConnectionLost);
         self.s.reader = None;
         self.s.verdict = None;
         self.s.refresh_conn = NONE;
@@ -164,6 +170,7 @@ impl Engine<'_> {
                     self.s.nodes_until = Stamp::NEVER;
                 }
                 self.s.refresh_event = true;
+                self.tell_refresh_failed(conn, RefreshFailure::Refused(rejection));
                 self.s.refresh.failed(now);
             }
             _ => {
@@ -195,13 +202,16 @@ impl Engine<'_> {
         let (first, second) = (first.map(first_head), second.map(second_head));
         let (current, candidate) = if self.s.active { (second, first) } else { (first, second) };
         match self.s.freshness.judge(now, from, &current, &candidate) {
-            Verdict::Suspect => self.s.refresh.failed(now),
-            verdict => self.adopt(now, verdict == Verdict::Newer),
+            Verdict::Suspect => {
+                self.tell_refresh_failed(conn, RefreshFailure::Unconfirmed);
+                self.s.refresh.failed(now);
+            }
+            verdict => self.adopt(now, conn, verdict == Verdict::Newer),
         }
     }
 
     /// The staged map serves from here on.
-    fn adopt(&mut self, now: Instant, changed: bool) {
+    fn adopt(&mut self, now: Instant, conn: u32, changed: bool) {
         self.renumber();
         let [first, second] = &mut self.s.maps;
         if self.s.active {
@@ -210,6 +220,7 @@ impl Engine<'_> {
             second.follow(first);
         }
         self.s.active = !self.s.active;
+        self.tell_adopted(conn, changed);
         self.s.map_event |= changed;
         self.s.refreshes = self.s.refreshes.wrapping_add(1);
         self.s.map_asked = self.s.asked_at;

@@ -4,6 +4,7 @@ use crate::cluster::conn::Bits;
 use crate::cluster::engine::Engine;
 use crate::cluster::event::{ConnectionError, Output};
 use crate::cluster::input::Step;
+use crate::cluster::notice::RedirectKind;
 use crate::fmt::debug;
 use crate::ids::NodeId;
 use crate::pipeline::{Budget, Decision, Entry, Flag, GroupRetry, Kind, Outcome, Place, Reason, decide};
@@ -54,6 +55,7 @@ impl Engine<'_> {
         }
         if frame.too_deep() {
             self.answered(now, conn);
+            self.tell_discarded(conn);
             let node = self.node_at(conn);
             self.fail_at(head, Outcome::ReplyLost, Reason::ReplyTooDeep, node);
             return Ok(Step::Again);
@@ -76,21 +78,23 @@ impl Engine<'_> {
         let part = entry.replies.saturating_sub(entry.replies_left());
         let last = entry.take_reply() == 0;
         let streamed = entry.is_streamed();
-        let (tag, resent) = (entry.tag, entry.hops > 0 || entry.attempts() > 0 || entry.has(Flag::DELAYED));
+        let (tag, resent) = (entry.tag, entry.was_resent());
         if last {
+            self.tell_answered(head, conn, frame.is_error());
             self.answered(now, conn);
             self.free(head);
         } else {
             self.entry(head).set(Flag::STARTED, true);
         }
         if let (true, true, Some(line)) = (streamed, last, frame.error()) {
-            return Step::Output(Output::Token { id, tag, token: Token::Error(line), last });
+            return Step::Output(Output::Token { id, tag, token: Token::Error(line), last, resent });
         }
         Step::Output(Output::Reply { id, tag, frame: *frame, part, last, resent })
     }
 
     /// Takes the head of the FIFO off for good.
     pub(crate) fn answered(&mut self, now: Instant, conn: u32) {
+        self.tell_if_discarded(conn);
         self.take_head(conn);
         self.settle(now, conn);
     }
@@ -152,6 +156,11 @@ impl Engine<'_> {
         // With a refusal at queue time EXEC answers EXECABORT; without one, its own error may be the redirect.
         match self.peek(head).group_retry() {
             Some(retry) if frame.is_error() && !flying.has(Flag::STARTED) => {
+                match retry {
+                    GroupRetry::Moved => self.tell_group_redirected(head, conn, None),
+                    GroupRetry::Ask(node) => self.tell_group_redirected(head, conn, Some(node)),
+                    GroupRetry::Later => self.tell_refused(head, conn, frame.error()),
+                }
                 self.take_head(conn);
                 let entry = self.entry(head);
                 match retry {
@@ -235,6 +244,7 @@ impl Engine<'_> {
             }
             Decision::Later { refresh } => {
                 self.refresh_if(now, refresh);
+                self.tell_refused(head, conn, Some(line));
                 self.take_head(conn);
                 let entry = self.entry(head);
                 entry.count_attempt();
@@ -256,6 +266,7 @@ impl Engine<'_> {
                 if let Some(node) = node {
                     self.patch(now, conn, slot, node);
                 }
+                self.tell_redirected(head, conn, RedirectKind::Moved, node);
                 self.follow(now, conn, head, None, node.map(|node| (slot, node)));
                 Ok(true)
             }
@@ -268,6 +279,7 @@ impl Engine<'_> {
                     return Ok(false);
                 }
                 debug!("connection {}: ASK, target known: {}", conn, node.is_some());
+                self.tell_redirected(head, conn, RedirectKind::Ask, node);
                 self.follow(now, conn, head, node, None);
                 Ok(true)
             }
@@ -332,6 +344,7 @@ impl Engine<'_> {
         };
         if owner.is_some() && owner != own {
             self.conn(conn).wants.take(Bits::STALL_SPENT);
+            self.tell_group_redirected(head, conn, None);
             self.take_head(conn);
             let entry = self.entry(head);
             entry.count_hop();
@@ -379,6 +392,7 @@ impl Engine<'_> {
     fn seed_identified(&mut self, now: Instant, conn: u32, frame: &Frame<'_>) {
         let Some(id) = frame.bytes().and_then(NodeId::parse) else { return };
         self.conn(conn).node = Some(id);
+        self.tell_identified(conn, id);
         self.bind_seed(now, conn);
     }
 
@@ -389,6 +403,7 @@ impl Engine<'_> {
         debug_assert!(entry.place() == Place::InFlight && entry.kind() == Kind::User);
         entry.set_kind(Kind::Tombstone);
         entry.set_failure(outcome, reason, node);
+        self.tell_dropped(index);
         self.queue_event(index);
     }
 }

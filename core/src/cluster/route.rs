@@ -193,6 +193,7 @@ impl Engine<'_> {
         entry.state = ConnState::Dialing;
         entry.liveness = Watch::of(Liveness::dialling(now));
         debug!("connection {}: connecting", conn);
+        self.tell_connecting(conn);
         self.raise(conn, Bits::DIAL);
     }
 

@@ -4,6 +4,7 @@
 use crate::cluster::Cluster;
 use crate::cluster::conn::ConnEntry;
 use crate::cluster::storage::{Shared, SharedMap, Storage, Tables};
+use crate::cluster::watch::Watch;
 use crate::pipeline::{Entry, NONE};
 use crate::resp::Level;
 use crate::topology::{MapParts, Node, RangeEntry};
@@ -133,6 +134,7 @@ impl<
             commands: &mut self.commands,
             levels: &mut self.levels,
             depth: Self::DEPTH,
+            watch: Watch::NONE,
         }
     }
 

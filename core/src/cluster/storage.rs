@@ -1,6 +1,7 @@
 //! Where the engine's tables lie. The engine is compiled once, over lent slices; a storage owns them.
 
 use crate::cluster::conn::ConnEntry;
+use crate::cluster::watch::Watch;
 use crate::pipeline::Entry;
 use crate::resp::Level;
 use crate::topology::{Map, MapHead, MapParts, Node, RangeEntry};
@@ -19,6 +20,8 @@ pub struct Tables<'a> {
     pub levels: &'a mut [Level],
     /// Nesting levels of one connection, at least 1.
     pub depth: usize,
+    /// Who is told what the engine does: [`Watch::NONE`], or what [`Watched`](crate::cluster::Watched) puts here.
+    pub watch: Watch<'a>,
 }
 
 /// What was too small.

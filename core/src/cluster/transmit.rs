@@ -100,6 +100,7 @@ impl Engine<'_> {
         entry.set_group_retry(None);
         let (tag, len, subscribe) = (entry.tag, entry.len, entry.has(Flag::SUBSCRIBE));
         self.fly(now, conn, index, (len as usize).saturating_add(if asking { ASKING_LEN } else { 0 }));
+        self.tell_sent(index, conn);
         if subscribe {
             self.conn(conn).wants.set(Bits::FENCE);
         }

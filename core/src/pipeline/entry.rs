@@ -341,6 +341,11 @@ impl Entry {
         if self.has(Flag::FAILED) { 0 } else { self.tries }
     }
 
+    /// Whether later commands of its slot may have run before it.
+    pub(crate) const fn was_resent(&self) -> bool {
+        self.hops > 0 || self.attempts() > 0 || self.has(Flag::DELAYED)
+    }
+
     pub(crate) const fn count_attempt(&mut self) {
         self.tries = self.tries.saturating_add(1);
     }

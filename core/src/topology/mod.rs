@@ -8,6 +8,7 @@
 //! contradicts itself is a [`Rejection`], and the old map goes on.
 
 mod build;
+mod diff;
 mod enrich;
 mod freshness;
 mod hosts;
@@ -23,6 +24,7 @@ mod static_map;
 mod tests;
 
 pub use build::{MapMut, NewNode};
+pub use diff::{MapChange, MapChangeIter, MapChanges, MapDiff};
 pub use freshness::{Freshness, Verdict, digest};
 pub use map::{Map, MapHead, MapParts, Owner, Shard};
 pub use moved::{MovedCase, moved, moved_to};

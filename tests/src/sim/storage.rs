@@ -1,6 +1,6 @@
 //! An engine's tables, of the sizes a run asks for.
 
-use slotwise::cluster::{ConnEntry, Need, Shared, SharedMap, Storage, Tables};
+use slotwise::cluster::{ConnEntry, Need, Shared, SharedMap, Storage, Tables, Watch};
 use slotwise::pipeline::Entry;
 use slotwise::resp::Level;
 use slotwise::topology::{MapParts, Node, RangeEntry};
@@ -86,6 +86,7 @@ impl Storage for SimStorage {
             commands: &mut self.commands,
             levels: &mut self.levels,
             depth: usize::from(self.sizes.depth),
+            watch: Watch::NONE,
         }
     }
 

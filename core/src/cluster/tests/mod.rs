@@ -10,6 +10,8 @@ mod redirects;
 mod sizes;
 mod stale;
 mod subscribers;
+#[cfg(feature = "observe")]
+mod watching;
 
 use std::collections::BTreeMap;
 use std::format;
@@ -27,6 +29,19 @@ use crate::time::Duration;
 
 pub(super) type TestStorage = StaticStorage<8, 64, 512, 8, 64, 64>;
 
+/// With the feature, every engine of these tests is watched, and its counters are held against its tables.
+#[cfg(feature = "observe")]
+pub(super) type TestTables = Watched<TestStorage, watching::Seen>;
+#[cfg(not(feature = "observe"))]
+pub(super) type TestTables = TestStorage;
+
+fn tables() -> TestTables {
+    #[cfg(feature = "observe")]
+    return Watched::new(TestStorage::new(), watching::Seen::default());
+    #[cfg(not(feature = "observe"))]
+    TestStorage::new()
+}
+
 /// What came out of the engine.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Out {
@@ -38,7 +53,7 @@ pub(super) enum Out {
 
 /// One engine and the text of its conversations.
 pub(super) struct World {
-    pub(super) cluster: Cluster<TestStorage>,
+    pub(super) cluster: Cluster<TestTables>,
     pub(super) now: Instant,
     pub(super) commands: BTreeMap<u64, (String, CommandSpec)>,
     /// By connection: what the engine wrote and nobody has read yet, as words.
@@ -88,7 +103,7 @@ impl World {
         config.refresh.jitter = Duration::ZERO;
         change(&mut config);
         Self {
-            cluster: Cluster::new(config, TestStorage::new()),
+            cluster: Cluster::new(config, tables()),
             now: Instant::from_micros(1_000_000),
             commands: BTreeMap::new(),
             sent: BTreeMap::new(),
@@ -291,6 +306,8 @@ impl World {
                 self.cluster.handle_written(self.now, conn, len);
             }
         }
+        #[cfg(feature = "observe")]
+        watching::add_up(&mut self.cluster);
     }
 
     pub(super) fn wait(&mut self, span: Duration) {

@@ -1,3 +1,4 @@
+mod diff;
 mod edges;
 mod freshness;
 mod map;

@@ -7,7 +7,7 @@ pub mod adapter;
 pub mod board;
 #[cfg(feature = "full")]
 pub mod engine;
-#[cfg(feature = "full")]
+#[cfg(feature = "observe")]
 pub mod every;
 pub mod measure;
 pub mod minimal;

@@ -68,7 +68,11 @@ impl Build<'_> {
     /// Builds it and gives its path. At `s` it links only if nothing in it can panic.
     pub(crate) fn path(&self) -> Result<PathBuf, String> {
         let target = TARGETS.iter().find(|(short, _)| *short == self.target).ok_or("no such target")?.1;
-        let mut features = String::from(if self.image == "minimal" { "scan" } else { "full" });
+        let mut features = String::from(match self.image {
+            "minimal" => "scan",
+            "every" => "full,observe",
+            _ => "full",
+        });
         if self.measure {
             features.push_str(",measure");
         }

@@ -7,6 +7,14 @@ use slotwise::topology::*;
 
 pub(super) fn keep() {
     keep![
+        MapDiff::between,
+        MapDiff::of_moved,
+        MapDiff::changes,
+        MapDiff::count,
+        MapDiff::is_cut,
+        MapDiff::map,
+        <MapDiff as fmt::Debug>::fmt,
+        <MapChangeIter as Iterator>::next,
         MapMut::new,
         MapMut::map,
         MapMut::reborrow,
