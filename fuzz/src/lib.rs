@@ -1,6 +1,8 @@
 //! What the fuzz targets share.
 
 pub mod connection;
+#[cfg(feature = "sim")]
+pub mod simulated;
 pub mod topology;
 
 /// How an input is to be cut and what limits apply, from its first two bytes.

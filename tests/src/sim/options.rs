@@ -128,6 +128,8 @@ pub struct Wishes {
     pub shown: Option<usize>,
     /// Breaks the driver on purpose: two replies are swapped.
     pub canary: bool,
+    /// One node is an adversary, whatever is drawn.
+    pub hostile: bool,
 }
 
 /// Every server profile with its name.
@@ -149,7 +151,7 @@ impl Options {
         let server = wishes.server.unwrap_or(PROFILES[drawn].1);
         let primaries = dice.pick(&[3, 2, 3, 4, 6, 1]);
         let replicas = u8::from(dice.chance(600));
-        let hostile = dice.chance(80).then(|| dice.below(u32::from(primaries)) as u8);
+        let hostile = (dice.chance(80) || wishes.hostile).then(|| dice.below(u32::from(primaries)) as u8);
         let mut options = Self {
             server,
             shards: (primaries, replicas),
