@@ -74,6 +74,8 @@ pub enum Owner {
     Sub(u64),
     /// The test after repair: this slot must be served.
     Probe(Slot),
+    /// A deletion by pattern.
+    Unlink,
     /// A script line.
     Script(usize),
 }
@@ -127,7 +129,7 @@ impl Profile {
 }
 
 /// Names that seeds go by: whatever address a node gets, its name leads there.
-static HOSTS: LazyLock<Vec<String>> = LazyLock::new(|| (0..64).map(super::servers::seed_name).collect());
+static HOSTS: LazyLock<Vec<String>> = LazyLock::new(|| (0..128).map(super::servers::seed_name).collect());
 
 /// A client.
 pub struct Client {
@@ -149,6 +151,8 @@ pub struct Client {
     pub subs: Option<Subs>,
     /// The scan under way.
     pub scan: Option<ScanRun>,
+    /// The deletion under way, or the last one.
+    pub unlink: Option<super::unlinking::UnlinkRun>,
     /// Its clock is ahead by so much.
     pub ahead: u64,
     /// The granularity of its clock.
@@ -218,6 +222,7 @@ impl Client {
             splits: Vec::new(),
             subs: (options.channels > 0).then(|| Subs::new(number)),
             scan: None,
+            unlink: None,
             ahead: 0,
             tick: u64::from(options.tick),
             frozen: 0,

@@ -141,6 +141,12 @@ impl Dice {
         (mean.saturating_mul(minus) * 177) >> 16
     }
 
+    /// Whether a tape has been read to its end; a seed has none.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.tape.as_ref().is_some_and(|(bytes, at)| *at >= bytes.len())
+    }
+
     /// The decisions made so far.
     #[must_use]
     pub fn record(&self) -> &[u8] {

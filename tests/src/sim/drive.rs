@@ -36,6 +36,7 @@ impl World {
             let mut any = self.take_events(client);
             any |= self.tend_subs(client);
             any |= self.tend_scan(client);
+            any |= self.tend_unlink(client);
             for at in 0..self.clients[client].links.len() {
                 let link = self.clients[client].links[at];
                 if self.links[link as usize].stage == Stage::Open {
@@ -187,6 +188,7 @@ impl World {
             hostile,
             silent_since: None,
             received: 0,
+            split: None,
             leased: false,
         });
         self.clients[client].links.push(link);

@@ -3,7 +3,7 @@
 //! One seed gives one run. The core under test is the crate as it ships; the servers are the model of
 //! [`slotwise_std::mini::model`], which is itself held against real servers; everything between and around them is
 //! here. See the module's parts: [`world`] has the clock and the queue of events, [`net`] the network, [`servers`] the
-//! processes, [`drive`] the adapter, [`working`], [`scanning`] and [`subscribing`] the applications, [`faults`] what goes
+//! processes, [`drive`] the adapter, [`working`], [`scanning`], [`unlinking`] and [`subscribing`] the applications, [`faults`] what goes
 //! wrong, [`check`] the promises, [`run`] the phases of a run.
 
 pub mod bytes;
@@ -16,6 +16,7 @@ pub mod hostile;
 pub mod kinds;
 pub mod net;
 pub mod options;
+pub mod prompting;
 pub mod report;
 pub mod run;
 pub mod scanning;
@@ -27,6 +28,7 @@ pub mod stats;
 pub mod storage;
 pub mod subscribing;
 pub mod trace;
+pub mod unlinking;
 pub mod upheavals;
 pub mod wire;
 pub mod working;

@@ -102,6 +102,8 @@ pub struct Link {
     pub silent_since: Option<u64>,
     /// Bytes delivered to the client.
     pub received: u64,
+    /// The byte, as counted there, before which a read ends.
+    pub split: Option<u64>,
     /// It carries blocking commands, so that silence means nothing.
     pub leased: bool,
 }
@@ -119,7 +121,7 @@ impl World {
         if way == Way::Down
             && let Some(node) = node
         {
-            delay += self.servers.nodes[node].slow;
+            delay += self.servers.nodes[node].slow + self.later;
         }
         delay * slow
     }
@@ -129,9 +131,13 @@ impl World {
         let delay = self.delay(way, link);
         let (now, bandwidth) = (self.now, u64::from(self.options.net.bandwidth));
         let len = bytes.as_ref().map_or(0, Vec::len);
+        let drip = self.links[link as usize].node.map_or(0, |node| self.servers.nodes[node].drip);
         let pipe = self.links[link as usize].pipe(way);
         if pipe.ended {
             return;
+        }
+        if drip > 0 && way == Way::Down {
+            return self.drip(link, drip, bytes);
         }
         let transfer = (len as u64 * 1_000).checked_div(bandwidth).unwrap_or(0);
         let at = (now + delay).max(pipe.last) + transfer;
@@ -140,6 +146,24 @@ impl World {
         pipe.ended = bytes.is_none();
         pipe.queue.push_back(Segment { at, bytes });
         self.at(at, Ev::Arrive(link, way));
+    }
+
+    /// Puts bytes on their way to a client, one by one.
+    fn drip(&mut self, link: u32, gap: u64, bytes: Option<Vec<u8>>) {
+        let pipe = &mut self.links[link as usize].down;
+        let mut times = Vec::new();
+        pipe.last = pipe.last.max(self.now);
+        pipe.ended = bytes.is_none();
+        let pieces = bytes.map_or(vec![None], |bytes| bytes.into_iter().map(|byte| Some(vec![byte])).collect());
+        for piece in pieces {
+            pipe.last += gap;
+            pipe.in_flight += usize::from(piece.is_some());
+            pipe.queue.push_back(Segment { at: pipe.last, bytes: piece });
+            times.push(pipe.last);
+        }
+        for at in times {
+            self.at(at, Ev::Arrive(link, Way::Down));
+        }
     }
 
     /// Until when nothing gets through.
@@ -227,7 +251,14 @@ impl World {
         let bytes = swapped.as_deref().unwrap_or(bytes);
         let mut at = 0;
         while at < bytes.len() {
-            let take = self.cut(&bytes[at..]);
+            let mut take = self.cut(&bytes[at..]);
+            let open = &mut self.links[link as usize];
+            if let Some(split) = open.split.take_if(|split| open.received < *split) {
+                let left = (split - open.received) as usize;
+                // Further on in what comes later.
+                open.split = Some(split).filter(|_| left > take);
+                take = take.min(left);
+            }
             let piece = &bytes[at..at + take];
             at += take;
             let open = &mut self.links[link as usize];

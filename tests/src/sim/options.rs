@@ -78,7 +78,7 @@ pub struct Options {
     /// Primaries, and replicas of each.
     pub shards: (u8, u8),
     /// Clients.
-    pub clients: u8,
+    pub clients: u16,
     /// Length of the first phase in microseconds.
     pub length: u64,
     /// Mean time between two requests of a client, in microseconds.
@@ -179,7 +179,7 @@ impl Options {
             options.channels = 0;
         }
         if let Some((clients, primaries, length)) = wishes.most {
-            options.clients = options.clients.min(clients);
+            options.clients = options.clients.min(u16::from(clients));
             options.shards.0 = options.shards.0.min(primaries);
             options.length = options.length.min(length);
             options.hostile = options.hostile.map(|node| node.min(options.shards.0 - 1));

@@ -29,6 +29,12 @@ pub struct ScanRun {
 }
 
 impl ScanRun {
+    /// Whether it vouches for a slot already.
+    #[must_use]
+    pub fn proves(&self, slot: Slot) -> bool {
+        self.scan.certificate().proven().contains(slot)
+    }
+
     /// When it wants to be asked again.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
@@ -37,8 +43,13 @@ impl ScanRun {
 }
 
 impl World {
-    /// A client starts a scan.
+    /// A client starts a scan of all keys.
     pub fn begin_scan(&mut self, client: usize) {
+        self.begin_scan_of(client, |_| {});
+    }
+
+    /// A client starts a scan with other options than those drawn.
+    pub fn begin_scan_of(&mut self, client: usize, change: impl FnOnce(&mut ScanOptions<'static>)) {
         let at = &self.clients[client];
         if at.dropped || at.scan.is_some() || self.phase != Phase::Safety {
             return;
@@ -48,16 +59,42 @@ impl World {
         options.checkpoint = dice.pick(&[128, 2, 16]);
         options.stalls = if self.stage.is_some() { 4 } else { 40 };
         let walks = vec![Walk::IDLE; dice.pick(&[4, 1, 8])];
-        self.clients[client].scan = Some(ScanRun {
-            scan: ClusterScan::new(&options, walks),
-            options,
-            keys: BTreeSet::new(),
-            flying: Vec::new(),
-            since: self.now,
-            dirty: true,
+        change(&mut options);
+        // One that goes on has the keys of the one before.
+        let before = self.stage.as_mut().and_then(|stage| {
+            let token = stage.token.take()?;
+            stage.scans.last().map(|scan| (token, scan.keys.clone(), scan.since))
         });
+        let (keys, since) = before.as_ref().map_or((BTreeSet::new(), self.now), |(_, keys, at)| (keys.clone(), *at));
+        let scan = match &before {
+            Some((token, ..)) => ClusterScan::restore(&options, walks, token.as_bytes()).ok(),
+            None => Some(ClusterScan::new(&options, walks)),
+        };
+        let Some(scan) = scan else { return self.violate(5, "a token that was saved cannot be restored".to_owned()) };
+        self.clients[client].scan = Some(ScanRun { scan, options, keys, flying: Vec::new(), since, dirty: true });
         self.note(What::Scan, [client as u64, 0, 0]);
         self.drive(client);
+    }
+
+    /// Saves the scan under way as a text and goes on with what that says. `None`: there is none. False: it cannot be restored.
+    pub fn restore_scan(&mut self, client: usize) -> Option<bool> {
+        let at = &mut self.clients[client];
+        let now = at.at(self.now);
+        let run = at.scan.as_mut()?;
+        let mut token = vec![0; slotwise::scan::MAX_TOKEN];
+        let len = run.scan.save(&mut token).ok()?;
+        let text = String::from_utf8(token[..len].to_vec()).ok()?;
+        for (tag, _) in std::mem::take(&mut run.flying) {
+            if let Some(request) = at.requests.get(tag as usize).filter(|request| request.end.is_none()) {
+                at.engine.cancel(now, request.id);
+            }
+        }
+        match ClusterScan::restore(&run.options, vec![Walk::IDLE; 4], text.as_bytes()) {
+            Ok(scan) => (run.scan, run.dirty) = (scan, true),
+            Err(_) => return Some(false),
+        }
+        self.drive(client);
+        Some(true)
     }
 
     /// Sends what a scan wants to know; says whether there was anything.
@@ -68,7 +105,8 @@ impl World {
             let at = &mut self.clients[client];
             let Some(run) = at.scan.as_mut() else { return any };
             let due = run.scan.poll_timeout().is_some_and(|at| at <= now);
-            if !run.dirty && !due {
+            let behind = at.unlink.as_ref().is_some_and(|unlink| !unlink.over && unlink.is_behind());
+            if (!run.dirty && !due) || behind {
                 break;
             }
             let Some(request) = run.scan.poll(now, &at.engine.map()) else {
@@ -113,8 +151,11 @@ impl World {
         let now = at.at(self.now);
         let Some(run) = at.scan.as_mut() else { return };
         run.dirty = true;
-        let keys = &mut run.keys;
+        let (keys, unlink) = (&mut run.keys, &mut at.unlink);
         let _ = run.scan.on_reply(now, ticket, frame, &at.engine.map(), |key| {
+            if let Some(unlink) = unlink.as_mut().filter(|unlink| !unlink.over) {
+                unlink.found(key);
+            }
             keys.insert(key.to_vec());
         });
     }
@@ -149,16 +190,36 @@ impl World {
         let Some(run) = self.clients[client].scan.take() else { return };
         let certificate = run.scan.certificate();
         let complete = certificate.check().is_ok();
+        if let Some(stage) = &mut self.stage {
+            let mut token = vec![0; slotwise::scan::MAX_TOKEN];
+            let len = run.scan.save(&mut token).unwrap_or(0);
+            stage.scans.push(super::script::Scanned {
+                complete,
+                token: String::from_utf8_lossy(&token[..len]).into_owned(),
+                keys: run.keys.clone(),
+                since: run.since,
+                proven: certificate.proven().clone(),
+                unproven: certificate.unproven().collect(),
+                ended: certificate.ended().map_or("not over", slotwise::scan::Ended::name),
+                restarts: certificate.counts().restarts,
+            });
+        }
         self.note(What::Scan, [client as u64, 1 + u64::from(complete), run.keys.len() as u64]);
         if complete {
             self.stats.scans.0 += 1;
         } else {
             self.stats.scans.1 += 1;
         }
+        if let Some(unlink) = self.clients[client].unlink.as_mut().filter(|unlink| !unlink.over) {
+            unlink.scan_ended(complete);
+            // What it was not to find, or has removed since, is not missing.
+            return;
+        }
         self.servers.take_events(self.now);
         let steady = u32::from(self.options.steady);
         let mut missing = Vec::new();
-        let written = self.stage.iter().flat_map(|stage| stage.keys.iter().cloned());
+        let written = self.stage.iter().flat_map(|stage| &stage.keys);
+        let written = written.filter(|(_, at)| *at <= run.since).map(|(key, _)| key.clone());
         for key in (0..steady).map(steady_key).chain(written) {
             let key = key.into_bytes();
             if !run.keys.contains(&key) && self.servers.readable(&key) && !self.servers.lost_since(&key, run.since) {

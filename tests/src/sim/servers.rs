@@ -7,7 +7,7 @@ use slotwise::slot::Slot;
 use slotwise_std::mini::model::{ClientId, Event, Inside, Model, ModelOptions};
 
 use super::bytes::Bytes;
-use super::client::Served;
+use super::client::{Owner, Served};
 use super::kinds::Fault;
 use super::net::{Stage, Way};
 use super::options::Options;
@@ -70,6 +70,8 @@ pub struct Session {
     pub number: u64,
     /// The server ends it behind so many replies.
     pub ends_after: Option<u32>,
+    /// Cursors of scans that it was given.
+    pub cursors: BTreeSet<u64>,
 }
 
 /// A server process.
@@ -99,6 +101,8 @@ pub struct SimNode {
     pub hangs_up: Option<u32>,
     /// Every reply takes so much longer.
     pub slow: u64,
+    /// Every byte of a reply comes so much behind the one before it.
+    pub drip: u64,
     /// The nodes do not hear it until then.
     pub off_bus: u64,
 }
@@ -362,7 +366,15 @@ impl World {
         let client = self.servers.model_of(alien).connect(if alien { 0 } else { node });
         self.servers.sessions.insert((alien, client), link);
         let ends_after = self.servers.nodes[node].hangs_up;
-        let session = Session { client, alien, input: Bytes::default(), blocked: None, number: 0, ends_after };
+        let session = Session {
+            client,
+            alien,
+            input: Bytes::default(),
+            blocked: None,
+            number: 0,
+            ends_after,
+            cursors: BTreeSet::new(),
+        };
         self.links[link as usize].session = Some(session);
     }
 
@@ -433,6 +445,7 @@ impl World {
             return self.violate(1, format!("link {link}: a command that nobody wrote: {:?}", words.first()));
         };
         self.check_secrets(link, words);
+        self.check_words(link, words);
         self.servers.note_names(words);
         self.flush();
         let Some(session) = &mut self.links[link as usize].session else { return };
@@ -457,8 +470,12 @@ impl World {
             self.set_model_alarm();
         } else {
             self.served(link, sent, number, &out);
-            let out = self.prompted(link, words, sent).unwrap_or(out);
+            let out = self.noisy(link, sent, words, &out).unwrap_or(out);
+            let (out, later) = self.prompted(link, words, sent).unwrap_or((out, 0));
+            self.keep_cursor(link, words, &out);
+            self.later = later;
             self.answer(link, sent, out);
+            self.later = 0;
         }
         let at = &mut self.links[link as usize];
         let ended = at.session.as_mut().is_some_and(|session| {
@@ -471,34 +488,8 @@ impl World {
         }
     }
 
-    /// What a script wants the node to say instead. What it says counts as said by it.
-    fn prompted(&mut self, link: u32, words: &[Vec<u8>], sent: Sent) -> Option<Vec<u8>> {
-        let at = &self.links[link as usize];
-        let (client, node) = (at.client, at.node?);
-        let prompts = &mut self.stage.as_mut()?.prompts;
-        let name = String::from_utf8_lossy(&words[0]).into_owned();
-        let long = words.get(1).map(|sub| format!("{name}-{}", String::from_utf8_lossy(sub)));
-        let fits = |command: &str| command == "*" || command == name || Some(command) == long.as_deref();
-        let found = prompts.iter().position(|prompt| prompt.node == node && fits(&prompt.command))?;
-        let prompt = &mut prompts[found];
-        prompt.left -= 1;
-        let bytes = prompt.bytes.clone();
-        if prompt.left == 0 {
-            prompts.remove(found);
-        }
-        if let Sent::One(tag) = sent
-            && let Some(request) = self.clients[client].requests.get_mut(tag as usize)
-            && let Some(last) = request.served.last_mut()
-        {
-            let len = wire::value_len(&bytes).unwrap_or(bytes.len());
-            last.hash = hash_of(&bytes[..len]);
-            last.ran &= !is_refusal(&bytes);
-        }
-        Some(bytes)
-    }
-
     /// Sends a reply on its way, as the node sends it.
-    fn answer(&mut self, link: u32, sent: Sent, out: Vec<u8>) {
+    pub(super) fn answer(&mut self, link: u32, sent: Sent, out: Vec<u8>) {
         let out = if self.links[link as usize].hostile { self.twist(link, sent, out) } else { out };
         if !out.is_empty() && self.links[link as usize].stage == Stage::Open {
             self.put(link, Way::Down, Some(out));
@@ -506,7 +497,7 @@ impl World {
     }
 
     /// Writes down what became of a command.
-    fn served(&mut self, link: u32, sent: Sent, number: u64, out: &[u8]) {
+    pub(super) fn served(&mut self, link: u32, sent: Sent, number: u64, out: &[u8]) {
         self.servers.take_events(self.now);
         let session = self.links[link as usize].session.as_ref().map(|session| (session.alien, session.client, number));
         let executed = session.is_some_and(|session| self.servers.executed.remove(&session));
@@ -537,6 +528,9 @@ impl World {
         let flat = request.spec.streamed.then(|| hash_of(&wire::flatten(reply)));
         let redirect = reply.starts_with(b"-MOVED ") || reply.starts_with(b"-ASK ");
         request.served.push(Served { order, at: self.now, node, hash, flat, ran, redirect, hostile });
+        if ran && request.owner == Owner::Unlink {
+            self.unlink_ran(client, tag, reply);
+        }
     }
 
     fn served_own(&mut self, link: u32, frame: ControlFrame, out: &[u8]) {
@@ -549,6 +543,9 @@ impl World {
         }
         let client = self.links[link as usize].client;
         let at = &self.links[link as usize];
+        if let (Some(stage), Some(node)) = (&mut self.stage, at.node) {
+            stage.questions.entry(node).or_default().push(self.now);
+        }
         let known = &mut self.clients[client].confirmed;
         if at.session.as_ref().is_some_and(|session| session.alien) {
             known.insert(usize::MAX);

@@ -69,11 +69,17 @@ impl Subs {
     /// Nothing is wanted yet.
     #[must_use]
     pub fn new(number: usize) -> Self {
+        Self::sized(number, 32)
+    }
+
+    /// Nothing is wanted yet, with room for so many channels.
+    #[must_use]
+    pub fn sized(number: usize, count: usize) -> Self {
         let channels = Channels {
-            channels: vec![Channel::EMPTY; 32],
-            buckets: vec![Bucket::EMPTY; 32],
+            channels: vec![Channel::EMPTY; count],
+            buckets: vec![Bucket::EMPTY; count],
             links: vec![Link::EMPTY; 40],
-            names: vec![0; 2_048],
+            names: vec![0; count * 64],
         };
         Self {
             wishes: Reconciler::new(Policy::DEFAULT, number as u64, channels),
@@ -229,6 +235,9 @@ impl World {
 
     /// A push came.
     pub fn pushed(&mut self, client: usize, conn: ConnId, frame: &Frame<'_>) {
+        if let Some(stage) = &mut self.stage {
+            stage.pushes.push((client, super::script::readable(frame.raw())));
+        }
         self.tell_subs(client);
         let Some(subs) = self.clients[client].subs.as_mut() else { return };
         let PushEvent::Message(message) = subs.wishes.on_push(conn, frame) else { return };
@@ -261,7 +270,7 @@ impl World {
     /// Somebody publishes at the owner of a channel's slot.
     pub fn publish(&mut self) {
         let count = u32::from(self.options.channels);
-        if count == 0 {
+        if count == 0 || self.dice(Label::Work).has_ended() {
             return;
         }
         let dice = self.streams.of(Label::Work);

@@ -43,7 +43,8 @@ fn words(of: &[&[u8]]) -> Vec<Vec<u8>> {
 impl World {
     /// A client's application asks for something, perhaps several things at once.
     pub fn work(&mut self, client: usize) {
-        if self.clients[client].dropped {
+        // Behind the end of a tape nobody asks for anything: cutting a tape is cutting work.
+        if self.clients[client].dropped || self.dice(Label::Work).has_ended() {
             return;
         }
         if self.phase == Phase::Safety {
@@ -307,6 +308,7 @@ impl World {
             Owner::Scan(ticket) => self.scan_reply(client, ticket, frame),
             Owner::Part(split, part) => self.part_reply(client, split, part, frame),
             Owner::Sub(ticket) => self.sub_refused(client, ticket, frame),
+            Owner::Unlink => self.unlink_reply(client, tag, frame),
             Owner::Script(_) => {
                 if let Some(stage) = &mut self.stage {
                     stage
@@ -329,6 +331,10 @@ impl World {
             (Owner::Scan(ticket), Some(_)) => self.scan_failed(client, ticket),
             (Owner::Part(split, part), Some(outcome)) => self.part_failed(client, split, part, outcome),
             (Owner::Sub(ticket), Some(_)) => self.sub_failed(client, ticket),
+            (Owner::Unlink, Some(outcome)) => {
+                let may_have_run = matches!(outcome, Outcome::MaybeExecuted | Outcome::ReplyLost);
+                self.unlink_failed(client, tag, may_have_run);
+            }
             (Owner::Probe(slot), _) => self.probe_over(client, slot, end),
             _ => {}
         }
@@ -339,7 +345,6 @@ impl World {
         if matches!(end, End::Done { .. }) || self.phase != Phase::Liveness {
             return;
         }
-        let _ = Outcome::NotSent;
         self.probe(client, slot);
     }
 

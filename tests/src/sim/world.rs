@@ -114,6 +114,8 @@ pub struct World {
     pub violation: Option<Violation>,
     /// What a script wants servers to say, and what it was answered.
     pub stage: Option<super::script::Stage>,
+    /// The reply that is being put on its way takes so much longer.
+    pub later: u64,
 }
 
 /// The clock of a run begins here, so that nothing happens at time 0.
@@ -141,6 +143,7 @@ impl World {
             phase: Phase::Safety,
             violation: None,
             stage: None,
+            later: 0,
         }
     }
 

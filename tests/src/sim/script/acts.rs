@@ -5,7 +5,7 @@ use slotwise::slot::Slot;
 use slotwise::time::Duration;
 use slotwise_std::mini::model::{Endpoint, Restart};
 
-use super::{Prompt, Script, number, span};
+use super::{Prompt, Script, number, plans, span};
 use crate::sim::client::Owner;
 use crate::sim::net::{Stage as LinkStage, Way};
 use crate::sim::wire;
@@ -18,9 +18,25 @@ impl Script {
         match words[..] {
             ["wait", time] => {
                 let until = self.world.now + span(time)?;
-                self.world.run_until(until);
+                self.pass(until, |_| true)?;
             }
+            ["until", "proven", key, "within", time] => self.until_proven(key, span(time)?)?,
             ["until", name, "within", time] => self.until(name, span(time)?)?,
+            ["repeat", count, ref rest @ ..] => {
+                for n in 0..number::<u32>(count)? {
+                    let words: Vec<String> = rest.iter().map(|word| plans::numbered(word, n)).collect();
+                    self.line(&words)?;
+                }
+            }
+            ["every", gap, "x", count, ref rest @ ..] => {
+                let (turn, rest) = match rest {
+                    ["mod", turn, rest @ ..] => (number(turn)?, rest),
+                    rest => (u32::MAX, rest),
+                };
+                let words = rest.iter().map(|word| (*word).to_owned()).collect();
+                self.plans.push(plans::Plan::new(self.world.now, span(gap)?, number(count)?, turn, words));
+            }
+            ["mark"] => self.mark = self.world.now,
             ["cancel", name] => {
                 let (client, tag) = self.request(name)?;
                 self.world.cancel(client, tag);
@@ -33,13 +49,20 @@ impl Script {
             }
             ["illegal", ref line @ ..] => {
                 let line: Vec<String> = line.iter().map(|word| self.fill(word)).collect();
-                if spec_of(&line).is_ok() {
-                    return Err("it was accepted".to_owned());
+                // The error that is expected may stand behind an arrow.
+                let (line, why) = line.split_at(line.iter().position(|word| word == "=>").unwrap_or(line.len()));
+                match spec_of(line) {
+                    Ok(_) => return Err("it was accepted".to_owned()),
+                    Err(error) if why.get(1).is_some_and(|why| !error.contains(why.as_str())) => return Err(error),
+                    Err(_) => {}
                 }
             }
-            ["scan", client] => {
-                let client = self.client(client)?;
-                self.world.begin_scan(client);
+            ["scan" | "resume", client, ref settings @ ..] => self.scan(words[0] == "resume", client, settings)?,
+            ["retoken", client] => self.retoken(client)?,
+            ["noise"] => self.stage().noise = Some(super::noise::Noise::default()),
+            ["unlink", client, prefix, window] => {
+                let (client, prefix) = (self.client(client)?, self.fill(prefix));
+                self.world.begin_unlink(client, prefix.as_bytes(), number(window)?);
             }
             ["want", client, name] => {
                 let (client, name) = (self.client(client)?, self.fill(name));
@@ -63,24 +86,42 @@ impl Script {
             }
             ["inject", node, bytes] => {
                 let node = self.node(node)?;
+                let bytes = self.fill(bytes).into_bytes();
                 for link in self.links(node) {
-                    self.world.put(link, Way::Down, Some(bytes.as_bytes().to_vec()));
+                    self.world.put(link, Way::Down, Some(bytes.clone()));
                 }
             }
-            ["answer", node, command, bytes, count] => {
+            ["answer-blocked", node, bytes] => {
+                let (node, bytes) = (self.node(node)?, self.fill(bytes));
+                if !self.world.answer_blocked(node, bytes.as_bytes()) {
+                    return Err("nothing blocks there".to_owned());
+                }
+            }
+            ["answer", node, command, bytes, count, ref later @ ..] => {
                 let prompt = Prompt {
                     node: self.node(node)?,
                     command: command.to_owned(),
                     bytes: self.fill(bytes).into_bytes(),
                     left: number(count)?,
+                    later: match later {
+                        ["later", time] => span(time)?,
+                        _ => 0,
+                    },
                 };
                 self.stage().prompts.push_back(prompt);
             }
             ["c*", name, ref rest @ ..] => {
                 for client in 0..self.world.clients.len() {
                     let (client, name) = (format!("c{client}"), format!("{name}{client}"));
-                    let words: Vec<&str> = [&[client.as_str(), name.as_str()], rest].concat();
+                    let rest: Vec<String> = rest.iter().map(|word| word.replace('%', &client[1..])).collect();
+                    let head = [client.as_str(), name.as_str()];
+                    let words: Vec<&str> = head.into_iter().chain(rest.iter().map(String::as_str)).collect();
                     self.ask(&words)?;
+                }
+            }
+            ["down", "all", how] => {
+                for node in 0..self.world.servers.nodes.len() {
+                    self.world.servers.model.set_switches(node, |switches| switches.cluster_down = how == "on");
                 }
             }
             [client, ..] if words.contains(&"=") && self.client(client).is_ok() => self.ask(&words)?,
@@ -117,7 +158,8 @@ impl Script {
             self.world.servers.model.owner(Slot::of_key(key.as_bytes()).get()).ok_or("the slot has no owner")?;
         self.world.servers.note_names(&[b"SET".to_vec(), key.clone().into_bytes(), Vec::new()]);
         self.world.servers.operate(owner, &[b"SET", key.as_bytes(), value.as_bytes()]);
-        self.stage().keys.push(key);
+        let now = self.world.now;
+        self.stage().keys.push((key, now));
         Ok(())
     }
 
@@ -126,19 +168,32 @@ impl Script {
         self.names.get(name).copied().ok_or_else(|| format!("no request {name}"))
     }
 
-    fn until(&mut self, name: &str, limit: u64) -> Result<(), String> {
+    pub(super) fn until(&mut self, name: &str, limit: u64) -> Result<(), String> {
         let until = self.world.now + limit;
-        let wanted =
-            if name == "all" || name == "scan" || name == "settled" { None } else { Some(self.request(name)?) };
+        if name == "all" {
+            // What is still to be asked for belongs to all.
+            let last = self.plans.iter().filter_map(plans::Plan::last).max();
+            self.pass(last.unwrap_or(0).clamp(self.world.now, until), |_| true)?;
+        }
+        let wanted = match name {
+            "all" | "scan" | "settled" | "unlinked" | "unlinking" => None,
+            name => Some(self.request(name)?),
+        };
         let name = name.to_owned();
-        let ended = self.world.run_while(until, |world| match (wanted, name.as_str()) {
+        let ended = self.pass(until, |world| match (wanted, name.as_str()) {
             (Some((client, tag)), _) => world.clients[client].requests[tag as usize].end.is_none(),
             (None, "scan") => world.clients.iter().any(|client| client.scan.is_some()),
+            (None, "unlinked") => {
+                world.clients.iter().filter_map(|client| client.unlink.as_ref()).any(|unlink| !unlink.over)
+            }
+            (None, "unlinking") => {
+                !world.clients.iter().filter_map(|client| client.unlink.as_ref()).any(|unlink| unlink.in_flight() > 0)
+            }
             (None, "settled") => {
                 world.clients.iter().any(|client| !client.subs.as_ref().is_some_and(|subs| subs.wishes.is_settled()))
             }
             (None, _) => world.clients.iter().any(|client| client.open > 0),
-        });
+        })?;
         if ended || self.world.violation.is_some() { Ok(()) } else { Err("not in time".to_owned()) }
     }
 
@@ -168,7 +223,11 @@ impl Script {
             }
             let tag = self.world.submit(client, spec, wire, Owner::Script(0)).ok_or("the engine has no room")?;
             let name = if count.is_some() { format!("{name}{n}") } else { name.to_owned() };
-            self.names.insert(name, (client, tag));
+            self.names.insert(name.clone(), (client, tag));
+            if settings.contains(&"serial") {
+                self.world.drive(client);
+                self.until(&name, 60_000_000)?;
+            }
         }
         self.world.drive(client);
         Ok(())
@@ -206,6 +265,10 @@ impl Script {
                     self.world.servers.model.move_atomically(slot, to).map_err(model)?;
                 }
             }
+            ["adopt", key, "by", node] => {
+                let (slot, node) = (self.slot(key), self.node(node)?);
+                self.world.servers.model.add_slot(node, slot).map_err(model)?;
+            }
             ["forget", key, "at", node] => {
                 let (slot, node) = (self.slot(key), self.node(node)?);
                 self.world.servers.model.forget_owner(node, slot);
@@ -231,6 +294,13 @@ impl Script {
         let model = |error: slotwise_std::mini::model::ControlError| error.to_string();
         match act {
             "slow" => self.world.servers.nodes[node].slow = time()?,
+            "drip" => self.world.servers.nodes[node].drip = time()?,
+            "split" => {
+                for link in self.links(node) {
+                    let at = &mut self.world.links[link as usize];
+                    at.split = Some(at.received + number::<u64>(rest.first().unwrap_or(&""))?);
+                }
+            }
             "pause" => {
                 let until = until(time()?);
                 self.world.servers.nodes[node].paused = until;
@@ -243,6 +313,7 @@ impl Script {
                 let until = until(time()?);
                 (self.world.servers.nodes[node].deaf, self.world.servers.nodes[node].mute) = (until, until);
             }
+            "mute" => self.world.servers.nodes[node].mute = until(time()?),
             "hangup" => self.world.servers.nodes[node].hangs_up = Some(number(rest.first().unwrap_or(&""))?),
             "rename" => {
                 let host = rest.first().ok_or("to what?")?;

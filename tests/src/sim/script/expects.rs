@@ -4,19 +4,30 @@
 //! expect r1 done "text" | error MOVED | maybe | notsent | rejected | lost | open | confirmed
 //! expect r1 runs 1 | sends <= 3 | node B | resent | plain | order r2          (r1 ran before r2)
 //! expect each r x 100 done | maybe-or-done | runs 1
+//! expect p99 r x 100 <= 5ms                 from submission to end
+//! expect scan complete | incomplete | proves {A}k | names {A}k moving | returned {A}k | vouches {A}k | ended stalled
+//! expect scan restarts <= 9 | keys >= 9 | unproven == 9
+//! expect unlink c0 exact | at-least | complete | incomplete | count 9 | removed 9 | failed 0 | in-flight <= 64
+//! expect matching PREFIX 9 | holds A PREFIX 9         keys that can be read; keys in a node's table
+//! expect dialled 10.0.0. <= 0               dials since `mark` to hosts that begin so
+//! expect pushes c0 "invalidate foo" 1 | pushed c0 "text #" x 60     all of them, in order
+//! expect dense asked c* <= 4 within 2s | uniform asked | waiting c0 C <= 50
 //! expect count r x 100 done == 40
 //! expect dials A <= 3 | open A == 1 | asked c0 <= 4 | redirects <= 1 | scans complete 1 | scans incomplete 1
 //! expect map c0 {A}k B | value {A}k v | messages >= 3 | gaps >= 1 | subscribed {A}ch 1 | settled c0
 //! ```
+
+use std::collections::BTreeSet;
 
 use slotwise::pipeline::Outcome;
 use slotwise::slot::Slot;
 use slotwise::topology::Owner as SlotOwner;
 
 use super::{Script, number};
-use crate::sim::client::End;
+use crate::sim::client::{Client, End};
+use crate::sim::world::World;
 
-fn compare(seen: u64, how: &[&str]) -> Result<(), String> {
+pub(super) fn compare(seen: u64, how: &[&str]) -> Result<(), String> {
     let (sign, text) = match how {
         [sign, text] => (*sign, *text),
         [text] => ("==", *text),
@@ -58,6 +69,67 @@ impl Script {
                     link.node == Some(node) && link.stage == crate::sim::net::Stage::Open
                 };
                 compare(world.links.iter().filter(open).count() as u64, how)
+            }
+            ["p99", name, "x", count, "<=", time] => {
+                let mut took = Vec::new();
+                for n in 0..number::<u32>(count)? {
+                    let (client, tag) = self.request(&format!("{name}{n}"))?;
+                    let request = &world.clients[client].requests[tag as usize];
+                    took.push(request.end.map_or(u64::MAX, |(_, at)| at - request.submitted));
+                }
+                took.sort_unstable();
+                let at = took.get((took.len() * 99).div_ceil(100).saturating_sub(1)).copied();
+                compare(at.unwrap_or(u64::MAX), &["<=", &super::span(time)?.to_string()])
+            }
+            ["scan", ref what @ ..] => self.expect_scan(what),
+            ["unlink", client, ref what @ ..] => self.expect_unlink(client, what),
+            ["matching", prefix, ref how @ ..] => {
+                let prefix = self.fill(prefix);
+                let mut keys = BTreeSet::new();
+                for node in 0..world.servers.nodes.len() {
+                    world.servers.model.for_each_key(node, |key| {
+                        if key.starts_with(prefix.as_bytes()) && world.servers.readable(key) {
+                            keys.insert(key.to_vec());
+                        }
+                    });
+                }
+                compare(keys.len() as u64, how)
+            }
+            ["holds", node, prefix, ref how @ ..] => {
+                let (node, prefix) = (self.node(node)?, self.fill(prefix));
+                let mut count = 0;
+                world.servers.model.for_each_key(node, |key| count += u64::from(key.starts_with(prefix.as_bytes())));
+                compare(count, how)
+            }
+            ["dialled", host, ref how @ ..] => {
+                let dials = world.clients.iter().flat_map(|client| &client.dialled);
+                compare(dials.filter(|(at, addr)| *at >= self.mark && addr.0.starts_with(host)).count() as u64, how)
+            }
+            ["pushes", client, text, ref how @ ..] => {
+                let (client, text) = (self.client(client)?, self.fill(text));
+                let pushes = world.stage.iter().flat_map(|stage| &stage.pushes);
+                compare(pushes.filter(|(of, said)| *of == client && *said == text).count() as u64, how)
+            }
+            ["pushed", client, text, "x", count] => {
+                let client = self.client(client)?;
+                let pushes = world.stage.iter().flat_map(|stage| &stage.pushes).filter(|(of, _)| *of == client);
+                let said: Vec<&str> = pushes.map(|(_, said)| said.as_str()).collect();
+                let wanted: Vec<String> = (0..number(count)?).map(|n| super::plans::numbered(text, n)).collect();
+                if said == wanted { Ok(()) } else { Err(format!("they are {said:?}")) }
+            }
+            ["dense", "asked", "c*", "<=", most, "within", time] => {
+                let span = super::span(time)?;
+                let densest = |client: &Client| crate::sim::check::windows::densest(&client.asked, span);
+                compare(world.clients.iter().map(densest).max().unwrap_or(0) as u64, &["<=", most])
+            }
+            ["uniform", "asked"] => uniform(world),
+            ["waiting", client, node, ref how @ ..] => {
+                let (client, node) = (self.client(client)?, self.node(node)?);
+                let owner = |slot: Slot| world.servers.model.owner(slot.get());
+                let requests = world.clients[client].requests.iter();
+                let open = requests.filter(|request| request.end.is_none());
+                let there = open.filter(|request| request.spec.target.slot().and_then(owner) == Some(node));
+                compare(there.count() as u64, how)
             }
             ["asked", "c*", ref how @ ..] => {
                 compare(world.clients.iter().map(|client| client.asked.len()).max().unwrap_or(0) as u64, how)
@@ -108,7 +180,7 @@ impl Script {
         let holds = match *what {
             ["done"] => matches!(end, Some(End::Done { .. })),
             ["done", text] => matches!(end, Some(End::Done { .. })) && answer == self.fill(text),
-            ["error", text] => matches!(end, Some(End::Error { .. })) && answer.starts_with(text),
+            ["error", text] => matches!(end, Some(End::Error { .. })) && answer.starts_with(&self.fill(text)),
             ["error"] => matches!(end, Some(End::Error { .. })),
             ["maybe"] => matches!(end, Some(End::Failed(Outcome::MaybeExecuted, _))),
             ["maybe-or-done"] => {
@@ -134,6 +206,25 @@ impl Script {
         };
         if holds { Ok(()) } else { Err(format!("it ended as {end:?} with {answer:?}")) }
     }
+}
+
+/// Whether the topology questions that came since the mark are spread over the nodes as by lot: the statistic of Pearson's
+/// test stays under its mean plus four times its deviation.
+fn uniform(world: &World) -> Result<(), String> {
+    let Some(stage) = &world.stage else { return Ok(()) };
+    let nodes = world.servers.nodes.len() as u64;
+    let counts: Vec<u64> =
+        (0..nodes as usize).map(|node| stage.questions.get(&node).map_or(0, |times| times.len() as u64)).collect();
+    let sum: u64 = counts.iter().sum();
+    if sum < nodes * 5 {
+        return Err(format!("{sum} questions are too few for {nodes} nodes"));
+    }
+    // The sum of (seen - expected)^2 / expected, in thousandths.
+    let squares: u64 = counts.iter().map(|count| (count * nodes).abs_diff(sum).pow(2)).sum();
+    let statistic = squares * 1_000 / (sum * nodes);
+    let free = nodes - 1;
+    let most = free * 1_000 + 4_000 * (2 * free).isqrt();
+    if statistic <= most { Ok(()) } else { Err(format!("{statistic} is more than {most}: {counts:?}")) }
 }
 
 /// A reply as scripts write it: payloads with blanks between them, without the signs of strings.

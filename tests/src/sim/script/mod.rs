@@ -5,36 +5,61 @@
 //! ```text
 //! cluster 3 1 redis7        primaries, replicas of each, the servers' habits
 //! clients 1
-//! option resp2 | password | window 4 | reads 1 | cut bytes | delay 2ms | receive 2048 | leases 1 | hops 5
+//! option resp2 | password | window 4 | reads 1 | cut bytes | delay 2ms | receive 2048 | leases 1 | hops 5 | timeout 4s
+//! option nodes 128 | channels 600                sizes of tables
+//! option partial 300                         so many of a thousand writes are taken in part only
+//! option library                                 clients tell the servers a library name (CLIENT SETINFO)
+//! for T in 0ms 1ms 5ms                           the whole script is run for each of them, with $T standing for it
 //! ```
 //!
 //! Then come acts, done one after the other. Time only passes in `wait 5ms` and `until NAME within 2s` (`until all`).
-//! Nodes are `A`, `B`, `C` for primaries and `A'` for their replicas; nodes that come later go on in the alphabet. `{A}` in a
+//! Nodes are `A`, `B`, `C` for primaries and `A'` for their replicas; nodes that come later go on in the alphabet; `N77` is
+//! any node by its number. `{A}` in a
 //! key stands for a hash tag whose slot is A's at first, `{A:2}` for another one.
 //!
 //! ```text
 //! c0 r1 = GET {A}k                       a request and its name; [timeout=50ms always stream domain=1] may stand before `=`
 //! c0 t = MULTI ; SET {A}k 1 ; EXEC       a group
 //! c0 r x 100 = GET {A}k#                 a hundred of them, r0 to r99; # is the number
+//! c0 r x 100 serial = GET {A}k#          each when the one before has ended
+//! repeat 100 ACT                         # is the number, #30 one of 1 to 30 in turn, in acts and in expectations
+//! every 1ms x 500 [mod 50] ACT           from now on, while time passes; mod: the number begins again at 0 behind 49
+//! c* r = SET k% v                        each client, named r0, r1 ...; % is its number
 //! cancel r1
 //! set {A}k v | keys 500 prefix           an operator writes
 //! slow A 1s | pause A 5s | hole A | reset A | cut A 10 | finish A 1 | refuse A 1s | ignore A 1s | closes A 1s | partition A 1s
+//! mute A 1s                              takes bytes and answers nothing
+//! drip A 1s                              a byte of its answers each second
+//! split A 17                             the next bytes are read in two pieces, the first this long
 //! crash A | restart A | failover A' | takeover A' | loading A on | meet D | rename A 10.9.0.1 | forget {A}k at B
 //! migrate {A}k to B | movekey {A}k | finish-move {A}k | move {A}k to B | settle
 //! inject A "bytes"                       bytes from A to its clients, out of turn
-//! answer A GET "bytes" 2                 what A says to the next two such commands
-//! scan c0 | want c0 {A}ch | unwant c0 {A}ch | publish {A}ch | refresh c0
+//! answer A GET "bytes" 2 [later 4s]      what A says to the next two such commands, and how much later
+//! answer-blocked A "bytes"               what A says to the commands that block there
+//! scan c0 [lax] [restarts=1] [count=10]  a scan; lax: slots that nobody serves may be missing
+//! resume c0 | retoken c0                 goes on where the last scan ended; saves the scan, throws it away and goes on
+//! noise                                  pages of scans come empty, twice, and with greater cursors from now on
+//! unlink c0 PREFIX 64                    deletes the keys that begin so, 64 in flight
+//! want c0 {A}ch | unwant c0 {A}ch | publish {A}ch | refresh c0
+//! mark                                   what is counted "since" is counted from here
 //! ```
+//!
+//! In texts `@{A}` is the number of A's slot and `id{A}` A's node id.
 //!
 //! Expectations, each of which fails the run: see [`expects`].
 
 mod acts;
 pub mod expects;
+pub mod noise;
+mod plans;
+mod scans;
 mod start;
 
 pub use expects::readable;
+pub use scans::Scanned;
 use std::collections::{BTreeMap, VecDeque};
 
+use super::report::fold;
 use super::run::Report;
 use super::world::World;
 
@@ -48,6 +73,10 @@ pub struct Script {
     shards: (usize, usize),
     /// Hash tags by node, and which of its kind.
     tags: BTreeMap<(usize, usize), String>,
+    /// Acts that are done again and again.
+    plans: Vec<plans::Plan>,
+    /// What is counted "since" is counted from then.
+    mark: u64,
 }
 
 /// What a server is to say instead of its own answer: node, command, bytes, how often.
@@ -61,6 +90,8 @@ pub struct Prompt {
     pub bytes: Vec<u8>,
     /// How often still.
     pub left: u32,
+    /// How much later than usual.
+    pub later: u64,
 }
 
 /// Prompts, and what requests of the script were answered.
@@ -68,17 +99,40 @@ pub struct Prompt {
 pub struct Stage {
     /// What servers are to say.
     pub prompts: VecDeque<Prompt>,
-    /// Keys that an operator wrote.
-    pub keys: Vec<String>,
+    /// Keys that an operator wrote, and when.
+    pub keys: Vec<(String, u64)>,
     /// The last answers, readable.
     pub answers: BTreeMap<(usize, u64), String>,
+    /// Every push that was handed out, readable: client and text.
+    pub pushes: Vec<(usize, String)>,
+    /// The scans that ended, the last one last.
+    pub scans: Vec<Scanned>,
+    /// Where the next scan begins.
+    pub token: Option<String>,
+    /// What is wrong with pages of scans.
+    pub noise: Option<noise::Noise>,
+    /// Topology questions by node.
+    pub questions: BTreeMap<usize, Vec<u64>>,
 }
 
-/// Runs a script. The report has the broken promise, if one was.
+/// Runs a script, as often as its `for` lines want it. The report has the sum of what happened.
 ///
 /// # Errors
 /// The line that could not be read, or an expectation that was not met.
 pub fn run(text: &str, shown: Option<usize>) -> Result<Report, String> {
+    let mut sum: Option<Report> = None;
+    for (name, text) in plans::variants(text)? {
+        let mut report = run_one(&text, shown).map_err(|error| format!("{name}{error}"))?;
+        if let Some(before) = sum {
+            report.hash = fold(before.hash, report.hash);
+            report.stats.add(&before.stats);
+        }
+        sum = Some(report);
+    }
+    sum.ok_or_else(|| "nothing to run".to_owned())
+}
+
+fn run_one(text: &str, shown: Option<usize>) -> Result<Report, String> {
     let lines: Vec<(usize, Vec<String>)> = (1..)
         .zip(text.lines())
         .filter_map(|(number, line)| {
@@ -90,7 +144,7 @@ pub fn run(text: &str, shown: Option<usize>) -> Result<Report, String> {
     let count = heads.clone().count();
     let mut script = Script::new(heads.map(|(_, words)| words.as_slice()), shown)?;
     for (number, words) in &lines[count..] {
-        let done = if words[0] == "expect" { script.expect(&words[1..]) } else { script.act(words) };
+        let done = script.line(words);
         if let Some(violation) = &script.world.violation {
             let text = format!("line {number}: I{} is broken: {}", violation.invariant, violation.text);
             return Err(explain(text, &script.world));
