@@ -6,6 +6,10 @@
 # As many targets at a time as there are processors, each for SECONDS. What the fuzzer finds on its way goes to
 # fuzz/target/corpus and is used again by the next run; an input that breaks a property stays in fuzz/artifacts. The
 # compiler may be a stable one. SLOTWISE_FUZZ_FEATURES=streamed fuzzes with that feature of the fuzz crate.
+#
+# The targets sim_... are whole runs of the simulator, some dozens a second. They are built with the feature sim and without
+# a sanitizer (the core has no unsafe code), in a folder of their own. Their committed corpus is the beginning of some seeds:
+# cargo run --release -p slotwise-tests --bin sim -- --small [--hostile] --seeds 16 --save fuzz/corpus/sim_tape
 set -euo pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$top/fuzz"
@@ -18,6 +22,14 @@ seconds=${1:-}
     exit 2
 }
 shift
+
+# How a target is built, word by word.
+how() {
+    case $1 in
+    sim_*) echo --features sim --sanitizer none --target-dir target/plain ;;
+    *) echo "${features[@]}" ;;
+    esac
+}
 
 targets=$(cargo fuzz list)
 [ -n "$targets" ] || {
@@ -39,7 +51,11 @@ for target in $targets; do
     }
 done
 
-cargo fuzz build "${features[@]}"
+# One after the other, or the runs below would wait for each other's builds.
+for target in $targets; do
+    # shellcheck disable=SC2046 # one word for each option
+    cargo fuzz build $(how "$target") "$target"
+done
 
 logs=target/logs
 mkdir -p "$logs"
@@ -48,8 +64,9 @@ mkdir -p "$logs"
 fuzz_one() {
     local target=$1 log=$logs/$1.log runs
     mkdir -p "target/corpus/$target"
-    if ! cargo fuzz run "${features[@]}" "$target" "target/corpus/$target" "corpus/$target" -- \
-        -max_total_time="$seconds" -rss_limit_mb=2048 -timeout=20 -print_final_stats=1 >"$log" 2>&1; then
+    # shellcheck disable=SC2046 # one word for each option
+    if ! cargo fuzz run $(how "$target") "$target" "target/corpus/$target" "corpus/$target" -- \
+        -max_total_time="$seconds" -rss_limit_mb=2048 -timeout=60 -print_final_stats=1 >"$log" 2>&1; then
         echo "FOUND by $target:"
         tail -60 "$log"
         return 1

@@ -11,10 +11,8 @@ use slotwise_tests::sim::trace::SHOWN;
 /// # Panics
 /// When a promise is broken; the text is what the simulator prints of a failure.
 pub fn play(input: &[u8], hostile: bool) {
-    // Small and short, since the fuzzer makes up in runs what one of them lacks.
-    let wishes = Wishes { most: Some((2, 3, 2_000_000)), hostile, ..Wishes::default() };
-    let report = run::tape(input, &wishes);
-    if report.violation.is_some() {
+    let wishes = Wishes::small(hostile);
+    if run::tape(input, &wishes).violation.is_some() {
         let told = run::tape(input, &Wishes { shown: Some(SHOWN), ..wishes });
         if let Some(violation) = &told.violation {
             panic!("{}", failure("the input", &told, violation));

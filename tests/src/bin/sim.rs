@@ -11,7 +11,7 @@ use slotwise_tests::sim::stats::Stats;
 use slotwise_tests::sim::trace::SHOWN;
 use slotwise_tests::sim::{script, shrink};
 
-const USAGE: &str = "usage: sim [--seeds N] [--from X] [--seed X] [--profile P] [--without FAULT] [--tape FILE] [--script FILE] [--events N] [--json] [--shrink] [--canary]";
+const USAGE: &str = "usage: sim [--seeds N] [--from X] [--seed X] [--profile P] [--without FAULT] [--tape FILE] [--script FILE] [--events N] [--json] [--shrink] [--canary] [--small] [--hostile] [--save FOLDER]";
 
 #[derive(Default)]
 struct Arguments {
@@ -22,6 +22,8 @@ struct Arguments {
     script: Option<String>,
     shrink: bool,
     verbose: bool,
+    /// Where the beginning of each seed's tape goes, for the fuzzer.
+    save: Option<std::path::PathBuf>,
     wishes: Wishes,
 }
 
@@ -45,6 +47,9 @@ fn arguments() -> Result<Arguments, String> {
             "--shrink" => read.shrink = true,
             "--json" => read.json = true,
             "--canary" => read.wishes.canary = true,
+            "--hostile" => read.wishes.hostile = true,
+            "--small" => read.wishes.most = Wishes::small(false).most,
+            "--save" => read.save = Some(value()?.into()),
             "--profile" => {
                 let name = value()?;
                 let found = PROFILES.iter().find(|(known, _)| *known == name);
@@ -102,6 +107,12 @@ fn main() -> ExitCode {
     } else {
         for seed in read.from..read.from.saturating_add(seeds) {
             let report = run::seed(seed, &read.wishes);
+            if let Some(folder) = &read.save
+                && let Err(error) = std::fs::write(folder.join(format!("seed-{seed}")), &report.raw_tape)
+            {
+                eprintln!("{}: {error}", folder.display());
+                return ExitCode::from(2);
+            }
             hash = report::fold(hash, report.hash);
             stats.add(&report.stats);
             if report.violation.is_some() {

@@ -183,11 +183,8 @@ impl Streams {
                 rest = &behind[len..];
             }
         } else {
-            // The subsystems in turn; every sixth byte is for one of the faults.
             for (at, byte) in bytes.iter().enumerate() {
-                let turn = at % 6;
-                let part = if turn < 5 { turn } else { 5 + at / 6 % (Label::COUNT - 5) };
-                parts[part].push(*byte);
+                parts[dealt(at)].push(*byte);
             }
         }
         Self { dice: parts.into_iter().map(Dice::taped).collect() }
@@ -204,10 +201,31 @@ impl Streams {
         bytes
     }
 
+    /// The beginning of that tape, at most so long, in the form of any bytes: what a fuzzer starts from.
+    #[must_use]
+    pub fn raw_tape(&self, most: usize) -> Vec<u8> {
+        let mut places = vec![0; Label::COUNT];
+        let mut bytes: Vec<u8> = (0..most)
+            .map(|at| {
+                let (part, place) = (&self.dice[dealt(at)].record, &mut places[dealt(at)]);
+                *place += 1;
+                part.get(*place - 1).copied().unwrap_or(0)
+            })
+            .collect();
+        bytes.truncate(bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1));
+        bytes
+    }
+
     /// A subsystem's stream.
     pub fn of(&mut self, label: Label) -> &mut Dice {
         &mut self.dice[label.index()]
     }
+}
+
+/// Whose a byte of a tape of any bytes is: the subsystems in turn; every sixth is for one of the faults.
+const fn dealt(at: usize) -> usize {
+    let turn = at % 6;
+    if turn < 5 { turn } else { 5 + at / 6 % (Label::COUNT - 5) }
 }
 
 /// The parts of a saved tape, for the shrinker; empty ones for anything else.
@@ -253,6 +271,17 @@ mod tests {
         assert_ne!(first[0], first[1], "streams of one seed differ");
         assert_eq!(seeded.tape(), taped.tape());
         assert_eq!(tape_of(&parts_of(&seeded.tape())), seeded.tape());
+    }
+
+    #[test]
+    fn any_bytes_repeat_the_decisions_as_far_as_they_go() {
+        let mut seeded = Streams::seeded(7);
+        let labels = [Label::Options, Label::Work, Label::Fault(3)];
+        let first: Vec<_> = labels.iter().map(|label| seeded.of(*label).below(200)).collect();
+        let mut taped = Streams::taped(&seeded.raw_tape(1_000));
+        let second: Vec<_> = labels.iter().map(|label| taped.of(*label).below(200)).collect();
+        assert_eq!(first, second);
+        assert!(seeded.raw_tape(10).len() <= 10);
     }
 
     #[test]

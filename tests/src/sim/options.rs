@@ -132,6 +132,14 @@ pub struct Wishes {
     pub hostile: bool,
 }
 
+impl Wishes {
+    /// A small and short run, as the fuzz targets play it: the fuzzer makes up in runs what one of them lacks.
+    #[must_use]
+    pub fn small(hostile: bool) -> Self {
+        Self { most: Some((2, 3, 2_000_000)), hostile, ..Self::default() }
+    }
+}
+
 /// Every server profile with its name.
 pub const PROFILES: &[(&str, Profile)] = &[
     ("valkey9", Profile::Valkey9),

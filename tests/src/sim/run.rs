@@ -23,6 +23,9 @@ pub const T_MAP: u64 = 5_000_000;
 /// A shutdown takes no longer.
 const T_DRAIN: u64 = 40_000_000;
 
+/// Longest tape for a fuzzer.
+const RAW: usize = 4_096;
+
 /// What a run came to.
 #[derive(Debug)]
 pub struct Report {
@@ -38,6 +41,8 @@ pub struct Report {
     pub lines: Vec<String>,
     /// The decisions.
     pub tape: Vec<u8>,
+    /// The first of them as a fuzzer likes them.
+    pub raw_tape: Vec<u8>,
 }
 
 /// Runs a seed.
@@ -75,6 +80,7 @@ impl World {
             stats: self.stats,
             lines: self.trace.lines(),
             tape: self.streams.tape(),
+            raw_tape: self.streams.raw_tape(RAW),
             options: self.options,
             violation: self.violation,
         }
