@@ -35,11 +35,12 @@ impl Engine<'_> {
         let [first_head, second_head] = &self.s.maps;
         let map = if self.s.active { second.map(second_head) } else { first.map(first_head) };
         let (by_node, conns) = (&*self.t.by_node, &*self.t.conns);
-        // A connection whose first reply waits for this very answer cannot give it.
-        let usable = |at: NodeIndex| {
-            let conn = by_node.get(at.index()).and_then(|conn| conns.get(*conn as usize));
-            conn.is_some_and(|conn| conn.state == ConnState::Ready && !conn.is_stalled())
-        };
+        // A connection whose first reply waits for this very answer cannot give it, and one that has owed an answer for
+        // a while, perhaps the last one of this kind, is not asked for more.
+        let prompt =
+            |conn: &ConnEntry| conn.state == ConnState::Ready && !conn.is_stalled() && !conn.liveness.is_slow(now);
+        let usable =
+            |at: NodeIndex| by_node.get(at.index()).and_then(|conn| conns.get(*conn as usize)).is_some_and(prompt);
         match self.s.refresh.poll(now, &mut self.s.rand, &map, usable) {
             Some(Ask::Node(id)) => {
                 let conn = map.find(&id).and_then(|at| by_node.get(at.index()).copied());

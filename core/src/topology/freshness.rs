@@ -3,9 +3,11 @@
 //! Nodes learn of changes one after another, so a node asked later may know less. Where config epochs are known (CLUSTER
 //! NODES), they decide per slot, as between the nodes themselves: the higher epoch holds a slot (Redis cluster
 //! specification, "Hash slots configuration propagation"). CLUSTER SLOTS and SHARDS carry none; there, a reply is
-//! suspect when it takes back what a redirect taught, when it loses slots, or when it shows a view that was replaced
-//! a short while ago. A suspect reply has to be confirmed: more of the nodes that answer must say so than otherwise,
-//! and for a hold time. That also lets a cluster that was reset or rebuilt through.
+//! suspect when it takes back what a redirect taught, when it loses slots, when it shows a view that was replaced
+//! a short while ago, or when it names none of the nodes that are known: then an address probably leads to another
+//! cluster by now. A suspect reply has to be confirmed: more of the nodes that answer must say so than otherwise,
+//! and for a hold time. That also lets a cluster that was reset or rebuilt through. The word of a node that is not heard
+//! any more counts for twice the hold time at most, so that nobody who is gone keeps a wrong map in use.
 
 use super::map::{Map, Owner};
 use crate::ids::NodeId;
@@ -30,6 +32,10 @@ const PATCHES: usize = 6;
 const VIEWS: usize = 4;
 /// Answers remembered while a suspect view waits for confirmation.
 const VOTERS: usize = 8;
+
+/// A voter's word: whether it was for the suspect view, and whether it came in this round.
+const SUSPECT: u32 = 1;
+const HEARD: u32 = 2;
 
 /// How long, beside the hold time, a suspect view waits to be confirmed before all is counted anew.
 const PENDING: Duration = Duration::from_secs(3_600);
@@ -60,8 +66,11 @@ pub struct Freshness {
     /// Unused ones have no time.
     patches: [Patch; PATCHES],
     views: [View; VIEWS],
-    /// Who answered since then; the lowest bit says whether with the suspect view. 0: nobody.
+    /// Who answered since then; the lowest bit says whether with the suspect view, the next whether in this round.
+    /// 0: nobody.
     voters: [u32; VOTERS],
+    /// When the round began: each lasts for the hold time, and who said nothing in a whole one counts no more.
+    round: Stamp,
     next_patch: u8,
     next_view: u8,
     next_voter: u8,
@@ -83,6 +92,7 @@ impl Freshness {
             patches: Self::NO_PATCHES,
             views: Self::NO_VIEWS,
             voters: [0; VOTERS],
+            round: Stamp::NEVER,
             next_patch: 0,
             next_view: 0,
             next_voter: 0,
@@ -122,6 +132,7 @@ impl Freshness {
                 if !self.pending.at.is_some() || self.pending.digest != half(new) {
                     self.pending = View { digest: half(new), at: Stamp::at(now) };
                     self.voters = [0; VOTERS];
+                    self.round = Stamp::at(now);
                 }
                 self.vote(from, true);
                 if self.is_confirmed(now) {
@@ -153,6 +164,12 @@ impl Freshness {
                 view.at = Stamp::NEVER;
             }
         }
+        if self.pending.at.is_some() && !self.round.is_recent(now, hold) {
+            self.round = Stamp::at(now);
+            for voter in &mut self.voters {
+                *voter = if *voter & HEARD == 0 { 0 } else { *voter & !HEARD };
+            }
+        }
     }
 
     fn replaced(&mut self, now: Instant, old: u32) {
@@ -171,7 +188,7 @@ impl Freshness {
                 // A patch the current map no longer holds was overruled already.
                 && owner_id(current, patch.slot) == Some(patch.owner)
         });
-        if reverts || candidate.covered() < current.covered() {
+        if reverts || candidate.covered() < current.covered() || are_strangers(current, candidate) {
             return true;
         }
         if current.has_epochs() && candidate.has_epochs() {
@@ -185,27 +202,35 @@ impl Freshness {
         if !self.pending.at.is_some() {
             return;
         }
-        let node = from.short() | 1;
-        let known = self.voters.iter().position(|voter| *voter | 1 == node);
+        let node = from.short() | SUSPECT | HEARD;
+        let known = self.voters.iter().position(|voter| *voter | SUSPECT | HEARD == node);
         let at = known.unwrap_or(usize::from(self.next_voter));
         if known.is_none() {
             self.next_voter = self.next_voter.wrapping_add(1) % VOTERS as u8;
         }
         if let Some(place) = self.voters.get_mut(at) {
-            *place = node & !1 | u32::from(suspect);
+            *place = if suspect { node } else { node & !SUSPECT };
         }
     }
 
     fn is_confirmed(&self, now: Instant) -> bool {
         let held = self.pending.at.is_some() && self.pending.at.age(now) >= self.hold.get();
-        let count = |said: u32| self.voters.iter().filter(|voter| **voter > 1 && **voter & 1 == said).count();
-        held && count(1) > count(0)
+        let count = |said: u32| {
+            let voted = |voter: &&u32| **voter & !(SUSPECT | HEARD) != 0 && **voter & SUSPECT == said;
+            self.voters.iter().filter(voted).count()
+        };
+        held && count(SUSPECT) > count(0)
     }
 }
 
 /// The half of a digest that is kept.
 const fn half(digest: u64) -> u32 {
     (digest >> 32) as u32
+}
+
+/// Whether no node is in both maps.
+fn are_strangers(current: &Map<'_>, candidate: &Map<'_>) -> bool {
+    !candidate.nodes().any(|(_, node)| current.find(&node.id()).is_some())
 }
 
 /// Whether any slot would go from a higher config epoch to a lower one.

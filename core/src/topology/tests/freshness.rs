@@ -94,6 +94,35 @@ fn lost_slots_are_suspect() {
 }
 
 #[test]
+fn another_cluster_has_to_be_confirmed() {
+    let (ours, theirs) = (view([0, 1, 2], None), view([5, 6, 7], None));
+    let mut fresh = fresh();
+    assert_eq!(fresh.judge(ms(0), id(5), &ours.map(), &theirs.map()), Verdict::Suspect);
+    assert_eq!(fresh.judge(ms(10), id(0), &ours.map(), &ours.map()), Verdict::Same);
+    assert_eq!(fresh.judge(ms(2_500), id(5), &ours.map(), &theirs.map()), Verdict::Suspect);
+    assert_eq!(fresh.judge(ms(2_600), id(6), &ours.map(), &theirs.map()), Verdict::Newer, "it was built anew");
+}
+
+#[test]
+fn who_is_not_heard_any_more_has_no_say() {
+    let (ours, theirs) = (view([0, 1, 2], None), view([5, 6, 7], None));
+    let mut fresh = fresh();
+    // The other cluster's map is in use, and its node speaks for it once.
+    assert_eq!(fresh.judge(ms(0), id(0), &theirs.map(), &ours.map()), Verdict::Suspect);
+    assert_eq!(fresh.judge(ms(100), id(5), &theirs.map(), &theirs.map()), Verdict::Same);
+    // From then on one node is reached, time and again.
+    let right = (1..).find(|n| fresh.judge(ms(n * 300), id(0), &theirs.map(), &ours.map()) == Verdict::Newer);
+    let took = right.unwrap() * 300;
+    assert!((2_000..=4_600).contains(&took), "{took} ms");
+    // While both are heard, it stays as it is.
+    let mut fresh = Freshness::new(Duration::from_secs(2));
+    for n in 0..100 {
+        assert_eq!(fresh.judge(ms(n * 300), id(0), &theirs.map(), &ours.map()), Verdict::Suspect);
+        assert_eq!(fresh.judge(ms(n * 300 + 1), id(5), &theirs.map(), &theirs.map()), Verdict::Same);
+    }
+}
+
+#[test]
 fn epochs_decide_where_they_are_known() {
     let current = view([0, 1, 2], Some([1, 2, 3]));
     for (owners, epochs, want) in [
