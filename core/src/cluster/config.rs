@@ -46,6 +46,13 @@ pub struct Config {
     /// First delay of such a retry; doubles up to sixteen times itself, with jitter.
     pub retry_delay: Duration,
     /// Redirects are followed; otherwise they are the command's reply.
+    ///
+    /// Commands that run scripts or module code (`CommandSpec::script_like`) can answer the text of any error after they
+    /// ran, so even when redirects are followed: their MOVED is followed only if a topology reply shows by itself that
+    /// the slot has another owner, and is waited for no longer than a second. Their ASK, TRYAGAIN, CLUSTERDOWN and the like
+    /// are always the command's reply: only the migration mark of the node that answers would prove an ASK, and its answer
+    /// to that question would stand behind the ASK. A caller whose script may run twice can send it again, or send a plain
+    /// command of the same slot first, whose ASK is followed.
     pub follow_redirects: bool,
     /// Where read-only commands go.
     pub read_from: ReadFrom,

@@ -73,8 +73,11 @@ impl Bits {
     pub(crate) const REFRESH: Self = Self(1 << 1);
     pub(crate) const FENCE: Self = Self(1 << 2);
     pub(crate) const PROBE: Self = Self(1 << 3);
-    /// Among the frames to send, but none: the stall is over and has shown nothing; the redirect is the caller's.
-    pub(crate) const STALL_SPENT: Self = Self(1 << 4);
+    /// Among the frames to send, but none: the first reply waits, unread, for a topology reply that shows whether its
+    /// redirect is true.
+    pub(crate) const STALLED: Self = Self(1 << 4);
+    /// Among the frames to send, but none: a probe is in flight.
+    pub(crate) const PROBED: Self = Self(1 << 5);
     pub(crate) const DIAL: Self = Self(1);
     pub(crate) const READY: Self = Self(1 << 1);
     pub(crate) const CLOSED: Self = Self(1 << 2);
@@ -136,10 +139,8 @@ pub struct ConnEntry {
     pub(crate) liveness: Watch,
     /// When the last PING that was answered had been sent.
     pub(crate) alive: Stamp,
-    /// The first reply waits, unread, for a topology reply that shows whether its redirect is true.
+    /// No reply waits for a topology reply any more from then on, nor for a while after.
     pub(crate) stalled_until: Stamp,
-    /// Topology replies that had been taken when the stall began, wrapping.
-    pub(crate) stalled_at: u8,
     pub(crate) wants: Bits,
     pub(crate) events: Bits,
     /// What a `Closed` event that was not polled yet will say.
@@ -175,7 +176,6 @@ impl ConnEntry {
         liveness: Watch::IDLE,
         alive: Stamp::NEVER,
         stalled_until: Stamp::NEVER,
-        stalled_at: 0,
         wants: Bits::NONE,
         events: Bits::NONE,
         closed: CloseReason::Retired,
@@ -189,7 +189,7 @@ impl ConnEntry {
 
     /// Whether the first reply waits unread.
     pub(crate) const fn is_stalled(&self) -> bool {
-        self.stalled_until.is_some()
+        self.wants.has(Bits::STALLED)
     }
 
     pub(crate) const fn is_open(&self) -> bool {

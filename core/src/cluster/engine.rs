@@ -42,6 +42,9 @@ pub(crate) struct State {
     /// What was asked last, and on which connection.
     pub(crate) asked_kind: ReplyKind,
     pub(crate) refresh_conn: u32,
+    /// Topology questions put so far, and which of them the map that serves answers; wrapping.
+    pub(crate) questions: u8,
+    pub(crate) answered_question: u8,
     /// CLUSTER SLOTS is answered with an error.
     pub(crate) slots_refused: bool,
     pub(crate) last_rejection: Option<Rejection>,
@@ -58,6 +61,7 @@ pub(crate) struct State {
     pub(crate) turn: u16,
     /// There was no free connection entry.
     pub(crate) wants_conn: bool,
+    /// What the numbers of PINGs are mixed with, so that no value of a caller is taken for one.
     pub(crate) nonce: u32,
     /// No command's deadline lies before this.
     pub(crate) next_deadline: Stamp,
@@ -94,6 +98,8 @@ impl State {
             verdict: None,
             asked_kind: ReplyKind::Slots,
             refresh_conn: NONE,
+            questions: 0,
+            answered_question: 0,
             slots_refused: false,
             last_rejection: None,
             refreshes: 0,
@@ -104,7 +110,7 @@ impl State {
             asked_at: Instant::EPOCH,
             map_asked: Instant::EPOCH,
             wants_conn: false,
-            nonce: 0,
+            nonce: Rand::new(!config.seed).next_u32(),
             next_deadline: Stamp::NEVER,
             next_wake: Stamp::NEVER,
             bytes: 0,

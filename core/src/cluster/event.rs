@@ -24,6 +24,9 @@ pub enum CloseReason {
     Protocol,
     /// The peer sent a reply that no command waits for.
     UnexpectedReply,
+    /// A PING was answered with something else, or something else with a PING's answer: a reply is missing or one too
+    /// many came, so no reply can be told whose it is.
+    OutOfStep,
     /// It was silent for too long with commands in flight.
     Silent,
     /// Its node left the cluster, or it was a lease that nobody used.
@@ -42,6 +45,7 @@ impl CloseReason {
             Self::Handshake => "handshake",
             Self::Protocol => "protocol",
             Self::UnexpectedReply => "unexpected_reply",
+            Self::OutOfStep => "out_of_step",
             Self::Silent => "silent",
             Self::Retired => "retired",
             Self::Shutdown => "shutdown",
@@ -189,6 +193,8 @@ pub enum ConnectionError {
     Protocol(RespError),
     /// A reply came that no command waits for. It was not handed to anybody.
     UnexpectedReply,
+    /// Replies no longer match commands, as the answer to a PING shows. The reply was not handed to anybody.
+    OutOfStep,
     /// The handshake was refused.
     Handshake(HandshakeError),
 }
@@ -198,6 +204,7 @@ impl fmt::Display for ConnectionError {
         match self {
             Self::Protocol(error) => write!(f, "protocol error: {error}"),
             Self::UnexpectedReply => f.write_str("a reply that no command waits for"),
+            Self::OutOfStep => f.write_str("replies out of step with commands"),
             Self::Handshake(error) => write!(f, "handshake refused: {error}"),
         }
     }

@@ -4,6 +4,7 @@ use crate::cluster::config::Env;
 use crate::cluster::conn::{Bits, ConnState, Mode, Purpose, Sink};
 use crate::cluster::engine::Engine;
 use crate::cluster::event::{CloseReason, ConnectionError, Output, Progress};
+use crate::cluster::probe::Front;
 use crate::connection::{Progress as HandshakeProgress, Session};
 use crate::fmt::{debug, warning};
 use crate::limits::Limits;
@@ -46,9 +47,11 @@ impl Engine<'_> {
         let mut consumed = 0;
         loop {
             let rest = rx.get(consumed..).unwrap_or_default();
+            // What was consumed makes room.
+            let more = can_grow || consumed > 0;
             let step = match self.conn(conn).mode {
                 Mode::Boundary => self.decide(now, conn, rest),
-                Mode::Frame => self.read_frame(now, conn, env, rest, &mut consumed, can_grow),
+                Mode::Frame => self.read_frame(now, conn, env, rest, &mut consumed, more),
                 Mode::Tokens(sink) => self.read_token(now, conn, env, sink, rest, &mut consumed),
             };
             match step {
@@ -70,23 +73,12 @@ impl Engine<'_> {
         }
     }
 
-    /// A retired connection closes with its last reply.
+    /// A retired connection closes with its last reply. What nobody waits for needs no answer any more.
     fn close_if_drained(&mut self, now: Instant, conn: u32) {
-        let reason = if self.s.shutting_down { CloseReason::Shutdown } else { CloseReason::Retired };
-        let entry = self.conn(conn);
-        if entry.state != ConnState::Draining || entry.mode != Mode::Boundary {
-            return;
+        let reason = self.retirement();
+        if self.t.conns.get(conn as usize).is_some_and(|entry| self.is_drained(entry)) {
+            self.lose(now, conn, reason);
         }
-        // The engine's own questions need no answer any more.
-        let list = entry.in_flight;
-        let mut next = list.front();
-        while let Some(index) = next {
-            if matches!(self.peek(index).kind(), Kind::User | Kind::Tombstone) {
-                return;
-            }
-            next = list.after(self.t.commands, index);
-        }
-        self.lose(now, conn, reason);
     }
 
     /// At a value's first byte: decides how to read it.
@@ -107,6 +99,11 @@ impl Engine<'_> {
         } else {
             let Some(head) = entry.in_flight.front() else { return Err(ConnectionError::UnexpectedReply) };
             let flying = self.peek(head);
+            match self.early_pong(conn, &flying, rx) {
+                Front::Other => {}
+                Front::Unclear => return Ok(Step::More),
+                Front::TooEarly => return Err(ConnectionError::OutOfStep),
+            }
             if flying.has(Flag::SUBSCRIBE) && !flying.has(Flag::ASKING) && *first != b'-' {
                 // The answer of the fence behind it: the subscribe itself was answered by pushes.
                 self.confirm(now, conn, head);
@@ -186,7 +183,8 @@ impl Engine<'_> {
     fn too_large<'rx>(&mut self, conn: u32, rx: &[u8]) -> Step<'rx> {
         let entry = self.conn(conn);
         let head = entry.in_flight.front();
-        let sink = if rx.first() == Some(&b'>') {
+        let message = entry.purpose == Purpose::Subscriber && rx.first() == Some(&b'*');
+        let sink = if message || rx.first() == Some(&b'>') {
             Sink::DiscardPush
         } else {
             match head.map(|head| self.peek(head)) {
@@ -232,13 +230,13 @@ impl Engine<'_> {
                 Ok(Step::Again)
             }
             Sink::Stream => {
-                let step = self.stream_token(now, conn, token, pulled.end)?;
+                let step = self.stream_token(now, conn, token, pulled.end, pulled.aside)?;
                 self.unread_if_stalled(conn, pulled.consumed, consumed);
                 Ok(step)
             }
             Sink::Discard => {
                 if pulled.end {
-                    self.discard_done(now, conn);
+                    self.discard_done(now, conn)?;
                 }
                 Ok(Step::Again)
             }
@@ -347,26 +345,18 @@ impl Engine<'_> {
         }
     }
 
-    fn discard_done(&mut self, now: Instant, conn: u32) {
-        let Some(head) = self.conn(conn).in_flight.front() else { return };
-        if self.conn_entry_asking(head) {
-            return;
+    fn discard_done(&mut self, now: Instant, conn: u32) -> Result<(), ConnectionError> {
+        let Some(head) = self.conn(conn).in_flight.front() else { return Ok(()) };
+        if matches!(self.peek(head).kind(), Kind::Probe | Kind::Fence) {
+            // A PING's answer is not so long that it is not read whole.
+            return Err(ConnectionError::OutOfStep);
         }
-        if self.entry(head).take_reply() > 0 {
-            return;
+        if self.conn_entry_asking(head) || self.entry(head).take_reply() > 0 {
+            return Ok(());
         }
-        self.note_alive(conn, head);
         self.answered(now, conn);
         self.release_entry(head);
-    }
-
-    /// The answer to a probe proves that the connection's subscriptions were alive when it was sent.
-    pub(crate) fn note_alive(&mut self, conn: u32, head: u32) {
-        let probe = self.peek(head);
-        if probe.kind() == Kind::Probe && self.conn(conn).purpose == Purpose::Subscriber {
-            self.conn(conn).alive = Stamp::before(Instant::from_micros(probe.tag));
-            self.raise(conn, Bits::ALIVE);
-        }
+        Ok(())
     }
 
     /// Takes note of ASKING's own reply; says whether this was it.
@@ -384,6 +374,7 @@ impl Engine<'_> {
         conn: u32,
         token: Token<'rx>,
         end: bool,
+        aside: bool,
     ) -> Result<Step<'rx>, ConnectionError> {
         let Some(head) = self.conn(conn).in_flight.front() else { return Err(ConnectionError::UnexpectedReply) };
         let (id, flying) = (self.command_id(head), self.peek(head));
@@ -394,8 +385,12 @@ impl Engine<'_> {
         if flying.kind() != Kind::User {
             // Cancelled while its reply was being read: the rest is eaten.
             if end {
-                self.discard_done(now, conn);
+                self.discard_done(now, conn)?;
             }
+            return Ok(Step::Again);
+        }
+        if aside && !flying.has(Flag::STARTED) {
+            // An attribute in front of the reply, which may be a refusal: nothing of it is handed out ahead of that.
             return Ok(Step::Again);
         }
         if let Token::Error(line) = token
@@ -410,7 +405,7 @@ impl Engine<'_> {
             self.entry(head).set(Flag::STARTED, true);
             self.tombstone(head, Outcome::ReplyLost, Reason::ReplyTooDeep);
             if end {
-                self.discard_done(now, conn);
+                self.discard_done(now, conn)?;
             }
             return Ok(Step::Again);
         }
@@ -437,10 +432,10 @@ fn is_short_error(rx: &[u8]) -> bool {
 fn head_mode(head: &Entry, informant: bool) -> Mode {
     match head.kind() {
         Kind::User if head.is_streamed() && !head.has(Flag::ASKING) => Mode::Tokens(Sink::Stream),
-        Kind::User | Kind::MyId => Mode::Frame,
+        Kind::User | Kind::MyId | Kind::Fence | Kind::Probe => Mode::Frame,
         Kind::Refresh if informant => Mode::Tokens(Sink::Topology),
         // Asked again elsewhere meanwhile.
-        Kind::Refresh | Kind::Tombstone | Kind::Fence | Kind::Probe => Mode::Tokens(Sink::Discard),
+        Kind::Refresh | Kind::Tombstone => Mode::Tokens(Sink::Discard),
     }
 }
 
@@ -485,6 +480,7 @@ fn close_reason(error: &ConnectionError) -> CloseReason {
     match error {
         ConnectionError::Protocol(_) => CloseReason::Protocol,
         ConnectionError::UnexpectedReply => CloseReason::UnexpectedReply,
+        ConnectionError::OutOfStep => CloseReason::OutOfStep,
         ConnectionError::Handshake(_) => CloseReason::Handshake,
     }
 }

@@ -37,7 +37,7 @@ impl Engine<'_> {
         let node = self.node_at(conn);
         self.note_closed(conn, reason);
         match reason {
-            CloseReason::Protocol | CloseReason::UnexpectedReply | CloseReason::Handshake => {
+            CloseReason::Protocol | CloseReason::UnexpectedReply | CloseReason::OutOfStep | CloseReason::Handshake => {
                 warning!("connection {} closed: {}", conn, reason.name());
             }
             _ => debug!("connection {} closed: {}", conn, reason.name()),

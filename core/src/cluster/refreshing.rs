@@ -68,6 +68,7 @@ impl Engine<'_> {
 
     fn choose_question(&mut self, now: Instant) {
         self.s.asked_at = now;
+        self.s.questions = self.s.questions.wrapping_add(1);
         let nodes = self.s.slots_refused || self.nodes_wanted(now);
         let built = cfg!(feature = "nodes-reply");
         self.s.asked_kind = if nodes && built { ReplyKind::Nodes } else { ReplyKind::Slots };
@@ -225,6 +226,7 @@ impl Engine<'_> {
         self.s.map_event |= changed;
         self.s.refreshes = self.s.refreshes.wrapping_add(1);
         self.s.map_asked = self.s.asked_at;
+        self.s.answered_question = self.s.questions;
         self.s.last_rejection = None;
         self.s.refresh.succeeded(now);
         debug!("new slot map: {} nodes, version {}", self.map().node_count(), self.map().version());

@@ -1,6 +1,5 @@
 //! Whole replies: the redirects and refusals among them are dealt with, the others are handed out.
 
-use crate::cluster::conn::Bits;
 use crate::cluster::engine::Engine;
 use crate::cluster::event::{ConnectionError, Output};
 use crate::cluster::input::Step;
@@ -12,10 +11,8 @@ use crate::resp::{Frame, Token};
 use crate::server_error::{RedirectTarget, ServerError};
 use crate::slot::Slot;
 use crate::time::{Duration, Instant, Stamp};
-use crate::topology::{Node, NodeIndex, Owner, Reason as Why};
+use crate::topology::{NodeIndex, Owner, Reason as Why};
 
-/// How long a reply is kept unread while a topology reply is awaited that shows whether its redirect is true.
-const STALL: Duration = Duration::from_secs(1);
 /// How long after an ASK to a node without slots the topology is read from CLUSTER NODES, which lists such nodes.
 pub(crate) const NODES_FOR: Duration = Duration::from_secs(60);
 
@@ -40,6 +37,7 @@ impl Engine<'_> {
                 self.seed_identified(now, conn, frame);
                 return Ok(Step::Again);
             }
+            Kind::Probe | Kind::Fence if !self.is_pong(head, frame) => return Err(ConnectionError::OutOfStep),
             _ => {
                 self.end_own_reply(now, conn, head);
                 return Ok(Step::Again);
@@ -100,7 +98,7 @@ impl Engine<'_> {
     }
 
     /// Takes the head of the FIFO off: it was answered, or will be asked again elsewhere.
-    fn take_head(&mut self, conn: u32) {
+    pub(crate) fn take_head(&mut self, conn: u32) {
         let commands = &mut *self.t.commands;
         let Some(entry) = self.t.conns.get_mut(conn as usize) else { return };
         if let Some(index) = entry.in_flight.pop_front(commands)
@@ -112,7 +110,7 @@ impl Engine<'_> {
 
     /// Ends the connection's hold if that was the last answer it waited for. A command that was refused must have been
     /// routed anew before, or the ones that were held back for it would overtake it.
-    fn settle(&mut self, now: Instant, conn: u32) {
+    pub(crate) fn settle(&mut self, now: Instant, conn: u32) {
         let idle_until = now + self.s.config.lease_idle();
         let entry = self.conn(conn);
         entry.liveness.on_work(now, entry.work());
@@ -332,61 +330,6 @@ impl Engine<'_> {
             self.drive_refresh(now);
         }
         found
-    }
-
-    /// MOVED as the answer of a command that runs a script, which can say so by itself: true only if a topology reply
-    /// shows another owner. The reply stays unread meanwhile. Says whether the engine has dealt with it.
-    fn script_moved(&mut self, now: Instant, conn: u32, head: u32, slot: crate::slot::Slot) -> bool {
-        let own = self.node_of(conn);
-        let owner = match self.map().owner(slot) {
-            crate::topology::Owner::Node(at) => self.map().node(at).map(Node::id),
-            _ => None,
-        };
-        if owner.is_some() && owner != own {
-            self.conn(conn).wants.take(Bits::STALL_SPENT);
-            self.tell_group_redirected(head, conn, None);
-            self.take_head(conn);
-            let entry = self.entry(head);
-            entry.count_hop();
-            entry.set_ask(None);
-            self.route(now, head);
-            self.settle(now, conn);
-            return true;
-        }
-        let taken = self.s.refreshes as u8;
-        let entry = self.conn(conn);
-        if entry.wants.take(Bits::STALL_SPENT) {
-            return false;
-        }
-        entry.stalled_until = Stamp::at(now + STALL);
-        entry.stalled_at = taken;
-        self.s.refresh.request(now, Why::Redirect(None));
-        self.drive_refresh(now);
-        true
-    }
-
-    /// Whether a stalled reply can be read now: a topology reply came, or none did in time.
-    pub(crate) fn stall_over(&mut self, now: Instant, conn: u32) -> bool {
-        let taken = self.s.refreshes as u8;
-        let entry = self.conn(conn);
-        if !entry.is_stalled() {
-            return true;
-        }
-        let over = entry.stalled_until.is_due(now) || entry.stalled_at != taken;
-        if over {
-            entry.stalled_until = Stamp::NEVER;
-            entry.wants.set(Bits::STALL_SPENT);
-        }
-        over
-    }
-
-    /// Wakes connections whose first reply waited for a topology reply.
-    pub(crate) fn wake_stalled(&mut self, now: Instant) {
-        for conn in 0..self.count() {
-            if self.conn(conn).is_stalled() && self.stall_over(now, conn) {
-                self.raise(conn, Bits::INPUT);
-            }
-        }
     }
 
     fn seed_identified(&mut self, now: Instant, conn: u32, frame: &Frame<'_>) {

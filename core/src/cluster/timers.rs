@@ -32,15 +32,37 @@ impl Engine<'_> {
                 let silence = conn.liveness.get(now).poll_timeout(&self.silence_limits(conn));
                 let unused = if conn.is_unused_lease() { conn.until.near(now) } else { None };
                 let given_up = if self.is_given_up(conn) { Some(Instant::EPOCH) } else { None };
-                earlier(earlier(silence, unused), earlier(conn.stalled_until.near(now), given_up))
+                let stall = if conn.is_stalled() { conn.stalled_until.near(now) } else { None };
+                earlier(earlier(silence, unused), earlier(stall, given_up))
             }
         }
     }
 
     /// A blocking command that nobody waits for any more must not take what it would have blocked for: its lease closes.
+    /// So does a retired connection that owes nobody a reply.
     fn is_given_up(&self, conn: &ConnEntry) -> bool {
+        if self.is_drained(conn) {
+            return true;
+        }
         let head = conn.in_flight.front().and_then(|head| self.t.commands.get(head as usize));
         conn.purpose == Purpose::Lease && head.is_some_and(|head| head.kind() == Kind::Tombstone)
+    }
+
+    /// Whether a retired connection owes nobody a reply any more.
+    pub(crate) fn is_drained(&self, conn: &ConnEntry) -> bool {
+        let mut next = if conn.state == ConnState::Draining { conn.in_flight.front() } else { return false };
+        while let Some(index) = next {
+            if self.peek(index).kind() == Kind::User {
+                return false;
+            }
+            next = conn.in_flight.after(self.t.commands, index);
+        }
+        true
+    }
+
+    /// Why a connection closes that nobody needs.
+    pub(crate) fn retirement(&self) -> CloseReason {
+        if self.s.shutting_down { CloseReason::Shutdown } else { CloseReason::Retired }
     }
 
     fn silence_limits(&self, conn: &ConnEntry) -> Timeouts {
@@ -70,14 +92,14 @@ impl Engine<'_> {
             return self.dial(now, conn);
         }
         if entry.is_open() && self.is_given_up(entry) {
-            return self.lose(now, conn, CloseReason::Retired);
+            return self.lose(now, conn, self.retirement());
         }
         if entry.is_unused_lease() && entry.until.is_due(now) {
             return self.retire(now, conn, CloseReason::Retired);
         }
         let limits = self.silence_limits(entry);
         let verdict = entry.liveness.get(now).poll(now, &limits);
-        if entry.stalled_until.is_due(now) && self.stall_over(now, conn) {
+        if entry.is_stalled() && self.stall_over(now, conn) {
             self.raise(conn, Bits::INPUT);
         }
         match verdict {

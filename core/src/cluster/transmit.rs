@@ -35,22 +35,19 @@ impl Engine<'_> {
     /// The engine's own frame that is due on this connection, if any.
     fn own_frame(&mut self, conn: u32) -> Option<(Kind, ControlFrame)> {
         let kind = self.refresh_kind();
-        let nonce = self.s.nonce;
         let wants = &mut self.conn(conn).wants;
         // The fence comes first: nothing may stand between it and its subscribe command.
-        let frame = if wants.take(Bits::FENCE) {
-            (Kind::Fence, ControlFrame::Ping { nonce })
+        Some(if wants.take(Bits::FENCE) {
+            (Kind::Fence, ControlFrame::Ping { nonce: 0 })
         } else if wants.take(Bits::MY_ID) {
             (Kind::MyId, ControlFrame::ClusterMyId)
         } else if wants.take(Bits::REFRESH) {
             (Kind::Refresh, kind)
         } else if wants.take(Bits::PROBE) {
-            (Kind::Probe, ControlFrame::Ping { nonce })
+            (Kind::Probe, ControlFrame::Ping { nonce: 0 })
         } else {
             return None;
-        };
-        self.s.nonce = nonce.wrapping_add(1);
-        Some(frame)
+        })
     }
 
     fn send_own(
@@ -74,7 +71,12 @@ impl Engine<'_> {
         };
         if kind == Kind::Probe {
             self.entry(index).tag = now.as_micros();
+            self.conn(conn).wants.set(Bits::PROBED);
         }
+        let frame = match frame {
+            ControlFrame::Ping { .. } => ControlFrame::Ping { nonce: self.nonce(index) },
+            frame => frame,
+        };
         let len = frame.encoded_len(env.settings);
         let entry = self.entry(index);
         entry.set_replies_left(1);
@@ -111,8 +113,10 @@ impl Engine<'_> {
     fn fly(&mut self, now: Instant, conn: u32, index: u32, len: usize) {
         let entry = self.conn(conn);
         entry.sent = entry.sent.wrapping_add(1);
+        let question = self.s.questions;
         let flying = self.entry(index);
         flying.set_place(Place::InFlight);
+        flying.set_asked(question);
         flying.conn = Ix::new(conn);
         let commands = &mut *self.t.commands;
         if let Some(entry) = self.t.conns.get_mut(conn as usize) {

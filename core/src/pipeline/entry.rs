@@ -138,7 +138,8 @@ pub struct Entry {
     pub(crate) len: u32,
     /// Until it ended: its deadline. From then on: the next entry with an event.
     until: u32,
-    /// Parked: when to try again. In flight: replies still to come, ASKING's own not counted.
+    /// Parked: when to try again. In flight: replies still to come, ASKING's own not counted, and the number of the last
+    /// topology question before it.
     wait: u32,
     link: Link,
     /// Index of the connection while queued or in flight, and of the last one before.
@@ -324,7 +325,19 @@ impl Entry {
     }
 
     pub(crate) const fn set_replies_left(&mut self, replies: u16) {
-        self.wait = replies as u32;
+        self.wait = self.wait & !0xffff | replies as u32;
+    }
+
+    /// Notes which topology question was the last one when the command went out.
+    pub(crate) const fn set_asked(&mut self, question: u8) {
+        self.wait = self.wait & 0xffff | (question as u32) << 16;
+    }
+
+    /// Whether this topology question was put after the command in flight went out. Wrong after more than a hundred
+    /// questions.
+    pub(crate) const fn is_older_than(&self, question: u8) -> bool {
+        let ahead = question.wrapping_sub((self.wait >> 16) as u8);
+        ahead != 0 && ahead <= u8::MAX / 2
     }
 
     /// Counts a reply of a command in flight, and gives how many are still to come.

@@ -147,7 +147,7 @@ fn what_a_group_was_told_is_told_once() {
 
 #[test]
 fn a_fence_may_be_answered_as_an_array_or_behind_an_attribute() {
-    for answer in ["*2\r\n$4\r\npong\r\n$1\r\n7\r\n", "|1\r\n+a\r\n+b\r\n$1\r\n7\r\n"] {
+    for answer in ["*2\r\n$4\r\npong\r\n$8\r\n{nonce}\r\n", "|1\r\n+a\r\n+b\r\n$8\r\n{nonce}\r\n"] {
         let mut world = World::quiet();
         let tag = world.submit(CommandSpec { subscribe: true, ..World::spec(5, Access::Read) });
         let at = world.conns.keys().copied().max().unwrap();
@@ -226,7 +226,7 @@ fn a_denied_question_is_replaced_by_the_other() {
                 match line.as_str() {
                     "CLUSTER NODES" => world.feed(addr, "-NOPERM no\r\n"),
                     "CLUSTER SLOTS" => world.feed(addr, SLOTS),
-                    "PING" => world.feed(addr, "+PONG\r\n"),
+                    "PING" => world.feed(addr, "$8\r\n{nonce}\r\n"),
                     _ if line == cmd(tag) => world.feed(addr, "-ASK 5 127.0.0.1:7099\r\n"),
                     _ => continue,
                 }
@@ -243,12 +243,12 @@ fn the_answer_to_asking_does_not_confirm_a_subscription() {
     let mut world = World::quiet();
     let tag = world.submit(CommandSpec { subscribe: true, ..World::spec(5, Access::Read) });
     world.join(A);
-    world.feed(A, "-ASK 5 127.0.0.1:7002\r\n$1\r\n7\r\n");
+    world.feed(A, "-ASK 5 127.0.0.1:7002\r\n$8\r\n{nonce}\r\n");
     world.join(B);
     world.expect(B, &[&format!("ASKING+{}", cmd(tag)), "PING"]);
     world.feed(B, "+OK\r\n");
     assert_eq!(world.take_out(), []);
-    world.feed(B, ">3\r\n$10\r\nssubscribe\r\n$1\r\nc\r\n:1\r\n$1\r\n7\r\n");
+    world.feed(B, ">3\r\n$10\r\nssubscribe\r\n$1\r\nc\r\n:1\r\n$8\r\n{nonce}\r\n");
     assert_eq!(world.take_out().last(), Some(&Out::Confirmed(tag)));
     assert_eq!(world.cluster.commands_live(), 0);
     assert!(world.closed.is_empty(), "{:?}", world.closed);

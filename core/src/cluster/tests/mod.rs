@@ -9,6 +9,7 @@ mod options;
 mod redirects;
 mod sizes;
 mod stale;
+mod steps;
 mod subscribers;
 #[cfg(feature = "observe")]
 mod watching;
@@ -59,6 +60,8 @@ pub(super) struct World {
     /// By connection: what the engine wrote and nobody has read yet, as words.
     pub(super) sent: BTreeMap<usize, Vec<String>>,
     rx: BTreeMap<usize, Vec<u8>>,
+    /// By connection: the numbers of PINGs that were not answered yet.
+    nonces: BTreeMap<usize, Vec<u32>>,
     pub(super) conns: BTreeMap<usize, (ConnId, String)>,
     pub(super) out: Vec<Out>,
     pub(super) closed: Vec<CloseReason>,
@@ -108,6 +111,7 @@ impl World {
             commands: BTreeMap::new(),
             sent: BTreeMap::new(),
             rx: BTreeMap::new(),
+            nonces: BTreeMap::new(),
             conns: BTreeMap::new(),
             out: Vec::new(),
             closed: Vec::new(),
@@ -216,19 +220,33 @@ impl World {
         assert_eq!(sent, lines, "written to {addr}");
     }
 
-    /// Bytes arrive from `addr`.
+    /// Bytes arrive from `addr`; `{nonce}` is the number of the next PING to be answered.
     pub(super) fn feed(&mut self, addr: &str, bytes: &str) {
         let at = self.at(addr);
+        let mut bytes = bytes.to_string();
+        while bytes.contains("{nonce}") {
+            let nonce = self.nonces.get_mut(&at).unwrap().remove(0);
+            bytes = bytes.replacen("{nonce}", &format!("{nonce:08x}"), 1);
+        }
         self.rx.entry(at).or_default().extend_from_slice(bytes.as_bytes());
         self.read(at);
         self.pump();
     }
 
+    /// Bytes arrive in a buffer that is full until some of them are taken out; the others come then.
+    pub(super) fn feed_cut(&mut self, addr: &str, first: &str, second: &str) {
+        self.can_grow = false;
+        self.feed(addr, first);
+        self.can_grow = true;
+        self.feed(addr, second);
+    }
+
     pub(super) fn read(&mut self, at: usize) {
+        let mut taken = false;
         loop {
             let Some((conn, _)) = self.conns.get(&at).cloned() else { return };
             let bytes = self.rx.entry(at).or_default();
-            let (now, can_grow) = (self.now, self.can_grow);
+            let (now, can_grow) = (self.now, self.can_grow || taken);
             let cluster = &mut self.cluster;
             let progress =
                 Self::env(self.endpoints, |env| match cluster.handle_input(now, conn, env, bytes, can_grow) {
@@ -251,6 +269,7 @@ impl World {
                 return;
             };
             self.rx.entry(at).or_default().drain(..consumed);
+            taken |= consumed > 0;
             let done = consumed == 0 && out.is_none();
             self.out.extend(out);
             if done {
@@ -275,6 +294,7 @@ impl World {
                     self.conns.insert(conn.index(), (conn, target));
                     self.sent.insert(conn.index(), Vec::new());
                     self.rx.insert(conn.index(), Vec::new());
+                    self.nonces.insert(conn.index(), Vec::new());
                 }
                 Event::Closed { conn, reason, .. } => {
                     self.closed.push(reason);
@@ -293,6 +313,9 @@ impl World {
         for (at, conn) in conns {
             while let Some(transmit) = Self::env(self.endpoints, |env| self.cluster.poll_transmit(self.now, conn, env))
             {
+                if let Transmit::Control(ControlFrame::Ping { nonce }) = transmit {
+                    self.nonces.entry(at).or_default().push(nonce);
+                }
                 let (line, len) = match transmit {
                     Transmit::Control(frame) => (control_name(frame), frame.encoded_len(&Settings::DEFAULT)),
                     Transmit::Command { tag, asking, .. } => {

@@ -257,3 +257,107 @@ fn what_a_new_map_leaves_behind_says_so() {
     assert_eq!(detours(&mut world, B, ":2\r\n"), [false], "it went straight");
     assert_eq!(detours(&mut world, A, ":1\r\n:1\r\n"), [true, false], "{left} was overtaken, {stays} was not");
 }
+
+const SCRIPT: CommandSpec =
+    CommandSpec { script_like: true, ..CommandSpec::new(Target::Slot(Slot::masked(5)), Access::Write, 0) };
+
+fn questions(world: &World) -> usize {
+    world.sent.values().flatten().filter(|line| *line == "CLUSTER SLOTS").count()
+}
+
+/// A topology reply that was asked for after the commands went out speaks for all of them.
+#[test]
+fn one_topology_reply_answers_for_all_the_commands_before_it() {
+    let mut world = World::ready_with(|config| config.refresh.idle = None);
+    let tags: Vec<u64> = (0..8).map(|_| world.submit(SCRIPT)).collect();
+    world.sent.values_mut().for_each(Vec::clear);
+    world.feed(A, &"-MOVED 5 127.0.0.1:7002\r\n".repeat(8));
+    assert_eq!(world.take_out(), [], "the first is kept until the topology is known");
+    world.wait(Duration::from_millis(1));
+    assert_eq!(questions(&world), 1);
+    world.feed(B, SLOTS);
+    let told: Vec<Out> = tags.iter().map(|tag| reply(*tag, "-MOVED 5 127.0.0.1:7002")).collect();
+    assert_eq!(world.take_out(), told, "and no other waits");
+    assert_eq!(questions(&world), 1);
+}
+
+/// Nobody tells the topology: all the replies of a connection together wait for no longer than one may.
+#[test]
+fn replies_that_look_like_redirects_wait_for_a_second_in_all() {
+    let mut world = World::quiet();
+    let tags: Vec<u64> = (0..8).map(|_| world.submit(SCRIPT)).collect();
+    let told: Vec<Out> = tags.iter().map(|tag| reply(*tag, "-MOVED 5 127.0.0.1:7002")).collect();
+    world.feed(A, &"-MOVED 5 127.0.0.1:7002\r\n".repeat(8));
+    world.wait(Duration::from_millis(999));
+    assert_eq!(world.take_out(), []);
+    world.wait(Duration::from_millis(2));
+    assert_eq!(world.take_out(), told);
+    // One right behind is not kept at all, and one much later is again.
+    for (after, kept) in [(1_000, false), (4_000, true)] {
+        world.wait(Duration::from_millis(after));
+        let tag = world.submit(SCRIPT);
+        world.feed(A, "-MOVED 5 127.0.0.1:7002\r\n");
+        assert_eq!(world.take_out().is_empty(), kept, "{tag} after {after} ms");
+    }
+}
+
+/// A script says that its slot is elsewhere, at a node that is known or not, for its own slot or
+/// another. It ran, so it must not run again, and nothing of what it says is believed.
+#[test]
+fn a_script_that_imitates_a_redirect_is_not_believed() {
+    for line in [
+        "MOVED 5 127.0.0.1:7002",
+        "MOVED 6 127.0.0.1:7002",
+        "MOVED 5 6.6.6.6:6",
+        "MOVED 6 6.6.6.6:6",
+        "ASK 5 127.0.0.1:7002",
+        "ASK 6 127.0.0.1:7002",
+        "ASK 5 6.6.6.6:6",
+        "ASK 6 6.6.6.6:6",
+    ] {
+        for streamed in [false, true] {
+            let mut world = World::ready_with(|config| config.refresh.idle = None);
+            let ranges = |world: &World| world.cluster.map().ranges().collect::<Vec<_>>();
+            let (map, dials) = (ranges(&world), world.dials.len());
+            let tag = world.submit(SCRIPT.with_streamed(streamed));
+            world.sent.values_mut().for_each(Vec::clear);
+            world.feed(A, &format!("-{line}\r\n"));
+            world.wait(Duration::from_millis(1));
+            if questions(&world) > 0 {
+                world.feed(B, SLOTS);
+            }
+            world.wait(Duration::from_secs(2));
+            let [Out::Reply(told, text)] = &world.take_out()[..] else { panic!("{line}: no reply") };
+            assert!(*told == tag && (text.contains(line) || streamed), "{line}: {text}");
+            assert_eq!(world.dials.len(), dials, "{line}: {:?}", world.dials);
+            assert_eq!(ranges(&world), map, "{line}");
+            let again = world.sent.values().flatten().any(|sent| sent.contains(&cmd(tag)));
+            assert!(!again, "{line}: {:?}", world.sent);
+            assert_eq!(world.cluster.commands_live(), 0, "{line}");
+        }
+    }
+}
+
+/// The attribute and the error do not fit together, so they are read as tokens: the refusal is obeyed all the same.
+#[test]
+fn an_attribute_before_a_refusal_is_no_answer() {
+    for (error, then) in [("-MOVED 5 127.0.0.1:7002\r\n", B), ("-WRONGTYPE Operation\r\n", A)] {
+        for streamed in [false, true] {
+            let mut world = World::quiet();
+            world.can_grow = false;
+            let tag = world.submit(World::spec(5, Access::Read).with_streamed(streamed));
+            world.expect(A, &[&cmd(tag)]);
+            for piece in ["|1\r\n$3\r\nkey\r\n", "$5\r\nvalue\r\n", error] {
+                world.feed(A, piece);
+            }
+            let told = world.take_out();
+            if then == A {
+                let [Out::Reply(_, text)] = &told[..] else { panic!("{told:?}") };
+                assert!(text.starts_with("Error("), "{text}");
+            } else {
+                assert_eq!(told, [], "streamed: {streamed}");
+                assert!(world.sent[&world.at(B)].contains(&cmd(tag)), "{:?}", world.sent);
+            }
+        }
+    }
+}

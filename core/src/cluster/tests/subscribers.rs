@@ -13,7 +13,7 @@ fn subscribed() -> World {
     let tag = subscribe(&mut world);
     world.join(A);
     world.expect(A, &[&std::format!("cmd{tag}"), "PING"]);
-    world.feed(A, ">3\r\n$10\r\nssubscribe\r\n$1\r\nc\r\n:1\r\n$8\r\n00000000\r\n");
+    world.feed(A, ">3\r\n$10\r\nssubscribe\r\n$1\r\nc\r\n:1\r\n$8\r\n{nonce}\r\n");
     assert_eq!(world.take_out().len(), 2);
     world
 }
@@ -27,15 +27,15 @@ fn resp2_answers_the_fence_with_an_array() {
     world.pump();
     // The fallback asks for a PING of its own before it is ready.
     world.feed(A, "-NOPROTO unsupported protocol version\r\n");
-    world.feed(A, "$8\r\n510f0000\r\n");
+    world.feed(A, "$8\r\n{nonce}\r\n");
     let confirmation = "*3\r\n$10\r\nssubscribe\r\n$1\r\nc\r\n:1\r\n";
     world.feed(A, confirmation);
-    world.feed(A, "*2\r\n$4\r\npong\r\n$8\r\n00000000\r\n");
+    world.feed(A, "*2\r\n$4\r\npong\r\n$8\r\n{nonce}\r\n");
     assert_eq!(world.take_out(), [Out::Push(confirmation.trim_end().to_string()), Out::Confirmed(tag)]);
     assert_eq!(world.cluster.commands_live(), 0);
     // The next one is matched to its own fence.
     let next = subscribe(&mut world);
-    world.feed(A, "-MOVED 5 127.0.0.1:7002\r\n*2\r\n$4\r\npong\r\n$8\r\n00000001\r\n");
+    world.feed(A, "-MOVED 5 127.0.0.1:7002\r\n*2\r\n$4\r\npong\r\n$8\r\n{nonce}\r\n");
     world.join("127.0.0.1:7002");
     world.expect("127.0.0.1:7002", &[&std::format!("cmd{next}"), "PING"]);
 }
@@ -46,7 +46,7 @@ fn an_unsubscribe_is_answered_on_its_own_connection() {
     let tag = subscribe(&mut world);
     world.expect(A, &[&std::format!("cmd{tag}"), "PING"]);
     world.feed(A, ">3\r\n$12\r\nsunsubscribe\r\n$1\r\nc\r\n:0\r\n");
-    world.feed(A, "$8\r\n00000001\r\n");
+    world.feed(A, "$8\r\n{nonce}\r\n");
     let out = world.take_out();
     assert_eq!(out[1..], [Out::Confirmed(tag)]);
 }
@@ -57,7 +57,7 @@ fn a_silent_subscriber_is_asked_and_given_up() {
     world.wait(Duration::from_millis(10_002));
     world.expect(A, &["PING"]);
     world.wait(Duration::from_secs(1));
-    world.feed(A, "$8\r\n00000001\r\n");
+    world.feed(A, "$8\r\n{nonce}\r\n");
     let [asked] = world.alive[..] else { panic!("proof of the moment when it was asked: {:?}", world.alive) };
     let right = Instant::from_micros(10_999_000)..Instant::from_micros(11_002_000);
     assert!(right.contains(&asked), "{asked:?}");
@@ -86,4 +86,28 @@ fn a_node_that_cannot_be_reached_is_not_dialled_in_a_loop() {
         }
         assert!((2..20).contains(&world.dials.len()), "{} dials in two seconds", world.dials.len());
     }
+}
+
+/// The buffer is full, but only until its first replies are taken out: the one cut at its end is not too large.
+#[test]
+fn a_reply_is_too_large_only_for_an_empty_buffer() {
+    let mut world = World::quiet();
+    let spec = CommandSpec { subscribe: true, ..World::spec(5, Access::Write) }.with_streamed(true);
+    let tags = [world.submit(spec), world.submit(spec)];
+    let conn = world.conns[&world.at(A)].0;
+    world.cluster.handle_connected(world.now, conn);
+    world.pump();
+    world.feed(A, "-NOPROTO unsupported protocol version\r\n");
+    world.feed(A, "$8\r\n{nonce}\r\n");
+    world.can_grow = false;
+    let confirmation = "*3\r\n$10\r\nssubscribe\r\n$1\r\nc\r\n:1\r\n";
+    let (fence, half) = ("*2\r\n$4\r\npong\r\n$8\r\n{nonce}\r\n", confirmation.len() / 2);
+    world.feed_cut(
+        A,
+        &format!("{confirmation}{fence}{}", &confirmation[..half]),
+        &format!("{}{fence}", &confirmation[half..]),
+    );
+    let push = || Out::Push(confirmation.trim_end().to_string());
+    assert_eq!(world.take_out(), [push(), Out::Confirmed(tags[0]), push(), Out::Confirmed(tags[1])]);
+    assert!(world.closed.is_empty(), "{:?}", world.closed);
 }
