@@ -202,6 +202,20 @@ impl Engine<'_> {
         }
     }
 
+    /// Ends what was not sent, and lets connections go that have nothing in flight.
+    pub(crate) fn shutdown(&mut self, now: Instant) {
+        self.s.shutting_down = true;
+        for list in [core::mem::take(&mut self.s.parked), core::mem::take(&mut self.s.held)] {
+            let mut list = list;
+            while let Some(index) = list.pop_front(self.t.commands) {
+                self.fail(index, Reason::ShuttingDown);
+            }
+        }
+        for conn in 0..self.count() {
+            self.retire(now, conn, CloseReason::Shutdown);
+        }
+    }
+
     /// The node behind a connection.
     pub(crate) fn node_of(&self, conn: u32) -> Option<NodeId> {
         self.t.conns.get(conn as usize).and_then(|entry| entry.node)

@@ -418,19 +418,6 @@ impl Engine<'_> {
         CancelStage::NotSent
     }
 
-    fn shutdown(&mut self, now: Instant) {
-        self.s.shutting_down = true;
-        for list in [core::mem::take(&mut self.s.parked), core::mem::take(&mut self.s.held)] {
-            let mut list = list;
-            while let Some(index) = list.pop_front(self.t.commands) {
-                self.fail(index, Reason::ShuttingDown);
-            }
-        }
-        for conn in 0..self.count() {
-            self.retire(now, conn, CloseReason::Shutdown);
-        }
-    }
-
     fn poll_event(&mut self) -> Option<Event> {
         self.go_on();
         self.conn_event().or_else(|| self.command_event()).or_else(|| self.map_event())
