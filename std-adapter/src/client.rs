@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration as StdDuration;
 
-use slotwise::cluster::{Config, ReadFrom, SubmitError};
+use slotwise::cluster::{Config, NodeCounters, NodeLoad, Notice, ReadFrom, SubmitError};
 use slotwise::command::{CommandSpec, Target};
 use slotwise::ids::NodeId;
 use slotwise::resp::Args;
@@ -11,7 +11,8 @@ use slotwise::time::Duration;
 use slotwise::topology::{Map, Owner, Rejection};
 
 use crate::batch::Batch;
-use crate::driver::{Counters, Driver, NodeCounters, Reply, Work};
+use crate::counters::Counters;
+use crate::driver::{Driver, Reply, Work};
 use crate::error::Error;
 use crate::pipeline::Pipeline;
 use crate::profile::Profile;
@@ -135,11 +136,11 @@ impl Builder {
         self
     }
 
-    /// Tells `observer` every event of the engine as it happens: connections, the map, commands that ended without a
-    /// reply. Nothing in an event is a key, a value or a password. It is called from within the client's methods, so it
-    /// should be brief.
+    /// Tells `observer` what the engine does, as it happens: connections, redirects, retries, refreshes, what changed in
+    /// the map, and each command from submission to end. No [`Notice`] holds a key, a value or a password. It is called
+    /// from within the client's methods, some times for each command, so it should be brief.
     #[must_use]
-    pub fn observe(mut self, observer: impl Fn(&slotwise::cluster::Event) + Send + Sync + 'static) -> Self {
+    pub fn observe(mut self, observer: impl Fn(&Notice<'_>) + Send + Sync + 'static) -> Self {
         self.profile.observer = Some(Arc::new(observer));
         self
     }
@@ -262,20 +263,33 @@ impl Client {
         self.driver.cluster.map()
     }
 
-    /// What the event loop did so far.
+    /// What the client did so far.
     #[must_use]
-    pub const fn counters(&self) -> Counters {
-        self.driver.counters
+    pub fn counters(&self) -> Counters {
+        self.driver.counters.with(self.driver.cluster.observer())
     }
 
     /// How many commands were written to each node so far: those sent again, and parts of split ones, each time.
     pub fn sent_to(&self) -> impl Iterator<Item = (NodeId, u64)> + '_ {
-        self.driver.sent_to.iter().map(|(node, count)| (*node, *count))
+        self.node_counters().map(|(node, counters)| (node, counters.commands)).filter(|(_, count)| *count > 0)
     }
 
     /// What happened at each node so far, by node id; nodes that have left the cluster included.
     pub fn node_counters(&self) -> impl Iterator<Item = (NodeId, NodeCounters)> + '_ {
-        self.driver.nodes.iter().map(|(node, counters)| (*node, *counters))
+        self.driver.cluster.observer().nodes()
+    }
+
+    /// What happened at no node that is known: at seeds that had not said which node they are, and to commands that
+    /// reached no node.
+    #[must_use]
+    pub fn other_counters(&self) -> NodeCounters {
+        self.driver.cluster.observer().elsewhere()
+    }
+
+    /// What a node has to do now: commands that wait for it, and those whose replies are due.
+    #[must_use]
+    pub fn node_load(&self, node: &NodeId) -> NodeLoad {
+        self.driver.cluster.load(Some(node))
     }
 
     /// How often each address (`host:port`) was dialled so far.

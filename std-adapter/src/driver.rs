@@ -5,14 +5,15 @@ use std::io;
 use std::time::Duration as StdDuration;
 
 use mio::{Events, Poll, Token as MioToken, Waker};
-use slotwise::cluster::{CloseReason, Cluster, Config, Env, Event, Output, Transmit};
+use slotwise::cluster::{CloseReason, Cluster, Config, Env, Event, Output, Transmit, Watched};
 use slotwise::connection::{ControlFrame, Settings};
 use slotwise::ids::{ConnId, NodeId};
-use slotwise::pipeline::{Failure, Reason};
+use slotwise::pipeline::Failure;
 use slotwise::resp::Frame;
 use slotwise::time::Instant;
 
-use crate::profile::{AddressMap, Observer, Profile};
+use crate::counters::{Counters, Watcher};
+use crate::profile::{AddressMap, Profile};
 use crate::resolve::Resolver;
 use crate::socket::{Received, Socket};
 use crate::storage::HeapStorage;
@@ -59,54 +60,10 @@ pub(crate) struct Reply<'a> {
     pub(crate) resent: bool,
 }
 
-/// Counts of what the loop did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Counters {
-    /// Connections dialled.
-    pub dials: u64,
-    /// Connections that became ready for commands.
-    pub connections: u64,
-    /// Connections that ended.
-    pub closed: u64,
-    /// Commands written, sent-again ones and parts of split ones counted each time.
-    pub commands: u64,
-    /// Replies to commands that had been redirected or sent again.
-    pub resent: u64,
-    /// Bytes written.
-    pub bytes_out: u64,
-    /// Bytes read.
-    pub bytes_in: u64,
-    /// Slot maps taken over, patches by MOVED included.
-    pub maps: u64,
-}
-
-/// Counts of what happened at one node.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct NodeCounters {
-    /// Connections that became ready for commands.
-    pub connections: u64,
-    /// Connections that ended, those that never became ready included.
-    pub closed: u64,
-    /// Commands written, sent-again ones and parts of split ones counted each time.
-    pub commands: u64,
-    /// Replies handed out.
-    pub replies: u64,
-    /// Replies handed out to commands that had been redirected or sent again before.
-    pub resent: u64,
-    /// Commands that ended here without a reply.
-    pub failed: u64,
-    /// Among them, those whose deadline had passed.
-    pub timeouts: u64,
-}
-
 pub(crate) struct Driver {
-    pub(crate) cluster: Cluster<HeapStorage>,
+    pub(crate) cluster: Cluster<Watched<HeapStorage, Watcher>>,
     pub(crate) profile: Profile,
     pub(crate) counters: Counters,
-    /// Commands written to each node.
-    pub(crate) sent_to: HashMap<NodeId, u64>,
     /// Dials of each address.
     pub(crate) dialled: HashMap<String, u64>,
     poll: Poll,
@@ -117,8 +74,6 @@ pub(crate) struct Driver {
     epoch: std::time::Instant,
     last_close: Option<(CloseReason, String)>,
     address_map: Option<AddressMap>,
-    observer: Option<Observer>,
-    pub(crate) nodes: HashMap<NodeId, NodeCounters>,
     /// Bytes were read since the last round of writes, so there may be more to write.
     dirty: bool,
     last_turn: std::time::Instant,
@@ -129,13 +84,10 @@ impl Driver {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
         Ok(Self {
-            cluster: Cluster::new(config, HeapStorage::new()),
+            cluster: Cluster::new(config, Watched::new(HeapStorage::new(), Watcher::new(profile.observer.clone()))),
             address_map: profile.address_map.clone(),
-            observer: profile.observer.clone(),
-            nodes: HashMap::new(),
             profile,
             counters: Counters::default(),
-            sent_to: HashMap::new(),
             dialled: HashMap::new(),
             poll,
             events: None,
@@ -236,34 +188,16 @@ impl Driver {
         let mut any = false;
         while let Some(event) = self.cluster.poll_event() {
             any = true;
-            if let Some(observer) = &self.observer {
-                observer(&event);
-            }
             match event {
                 Event::Dial(conn) => self.dial(env, conn),
-                Event::Ready(conn) => {
-                    self.counters.connections += 1;
-                    if let Some(node) = self.cluster.node(conn) {
-                        self.of(node).connections += 1;
-                    }
-                }
+                Event::Ready(_) => self.counters.connections += 1,
                 Event::Closed { conn, node, reason } => {
                     self.counters.closed += 1;
-                    if let Some(node) = node {
-                        self.of(node).closed += 1;
-                    }
                     self.drop_socket(conn);
                     work.closed(conn, node, reason);
                 }
                 Event::InputReady(conn) => self.present(env, work, conn.index()),
-                Event::Failed { tag, failure, .. } => {
-                    if let Some(node) = failure.node {
-                        let counters = self.of(node);
-                        counters.failed += 1;
-                        counters.timeouts += u64::from(failure.reason == Reason::TimedOut);
-                    }
-                    work.failed(tag, failure);
-                }
+                Event::Failed { tag, failure, .. } => work.failed(tag, failure),
                 Event::Confirmed { tag, conn, .. } => work.confirmed(tag, conn),
                 Event::Alive { conn, asked } => work.alive(conn, asked),
                 Event::MapChanged { .. } => {
@@ -274,10 +208,6 @@ impl Driver {
             }
         }
         any
-    }
-
-    fn of(&mut self, node: NodeId) -> &mut NodeCounters {
-        self.nodes.entry(node).or_default()
     }
 
     fn dial(&mut self, env: &Env<'_>, conn: ConnId) {
@@ -357,7 +287,6 @@ impl Driver {
                 return;
             }
             let conn = socket.conn;
-            let before = self.counters.commands;
             while socket.wants_output() {
                 match self.cluster.poll_transmit(now, conn, env) {
                     Some(Transmit::Control(frame)) => append_control(frame, env.settings, socket),
@@ -370,13 +299,6 @@ impl Driver {
                     }
                     None => break,
                 }
-            }
-            if self.counters.commands > before
-                && let Some(node) = self.cluster.node(conn)
-            {
-                let sent = self.counters.commands - before;
-                *self.sent_to.entry(node).or_default() += sent;
-                self.nodes.entry(node).or_default().commands += sent;
             }
             if socket.tx.is_empty() {
                 return;
@@ -451,11 +373,6 @@ impl Driver {
                     match progress.output {
                         Some(Output::Reply { tag, frame, last, resent, .. }) => {
                             self.counters.resent += u64::from(resent);
-                            if let Some(node) = self.cluster.node(conn) {
-                                let counters = self.nodes.entry(node).or_default();
-                                counters.replies += 1;
-                                counters.resent += u64::from(resent);
-                            }
                             work.reply(tag, Reply { frame, last, resent });
                         }
                         Some(Output::Push { conn, frame }) => {

@@ -22,6 +22,7 @@
 mod batch;
 mod channels;
 mod client;
+mod counters;
 mod driver;
 mod error;
 mod merge;
@@ -42,7 +43,7 @@ mod work;
 
 pub use batch::Batch;
 pub use client::{Builder, Client};
-pub use driver::{Counters, NodeCounters};
+pub use counters::Counters;
 pub use error::{Error, ServerReply};
 pub use pipeline::{Answer, Pipeline, Ticket};
 pub use results::Results;
@@ -52,3 +53,4 @@ pub use topology::{NodeInfo, Topology};
 pub use value::Value;
 
 pub use slotwise;
+pub use slotwise::cluster::{NodeCounters, NodeLoad, Notice};

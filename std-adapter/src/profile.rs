@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use slotwise::addr::NodeAddr;
-use slotwise::cluster::{Endpoint, Endpoints, Env, Event};
+use slotwise::cluster::{Endpoint, Endpoints, Env, Notice};
 use slotwise::connection::{Protocol, Secret, Settings};
 use zeroize::Zeroizing;
 
@@ -11,8 +11,8 @@ use crate::url::{Seed, Url};
 
 /// Where an announced host and port are dialled.
 pub(crate) type AddressMap = Arc<dyn Fn(&str, u16) -> Option<(String, u16)> + Send + Sync>;
-/// Told of every event.
-pub(crate) type Observer = Arc<dyn Fn(&Event) + Send + Sync>;
+/// Told of everything of note.
+pub(crate) type Observer = Arc<dyn Fn(&Notice<'_>) + Send + Sync>;
 /// Whether an announced host and port may be dialled.
 pub(crate) type EndpointFilter = Arc<dyn Fn(&str, u16) -> bool + Send + Sync>;
 

@@ -1,9 +1,10 @@
 //! What a client is set up with, against the mini cluster: bounds, observers, counters, and what is never shown.
 
-use std::sync::{Arc, Mutex};
+mod observing;
+
 use std::time::Duration;
 
-use slotwise::cluster::{Event as EngineEvent, SubmitError};
+use slotwise::cluster::SubmitError;
 use slotwise_std::mini::MiniCluster;
 use slotwise_std::url::Url;
 use slotwise_std::{Batch, Client, Error, Event, Subscriber};
@@ -68,33 +69,6 @@ fn strict_order_and_repeatable_commands_bring_the_same_answers() {
         assert_eq!(results.value(usize::try_from(n).unwrap()).unwrap().as_i64(), Some(n / 5 + 1));
     }
     assert!(results.value(200).is_ok());
-}
-
-#[test]
-fn events_and_counters_tell_what_happened_at_each_node() {
-    let (mini, url) = cluster();
-    let seen = Arc::new(Mutex::new(Vec::new()));
-    let told = seen.clone();
-    let observer = move |event: &EngineEvent| told.lock().unwrap().push(format!("{event:?}"));
-    let mut client = Client::builder(&url).unwrap().observe(observer).connect().unwrap();
-    let mut batch = Batch::new();
-    for key in 0..300 {
-        batch.push(&["SET", &format!("c4nary{key}"), "c4nary"]);
-    }
-    client.run(&batch).unwrap();
-    let nodes: Vec<_> = client.node_counters().collect();
-    assert_eq!(nodes.len(), 3);
-    assert_eq!(nodes.iter().map(|(_, counters)| counters.replies).sum::<u64>(), 300);
-    assert!(nodes.iter().all(|(_, counters)| counters.commands > 50 && counters.failed == 0), "{nodes:?}");
-    mini.disconnect_clients(None);
-    client.run(&batch).unwrap();
-    let closed: u64 = client.node_counters().map(|(_, counters)| counters.closed).sum();
-    assert!(closed >= 3, "{closed}");
-    let seen = seen.lock().unwrap().join("\n");
-    for event in ["Dial", "Ready", "Closed", "MapChanged"] {
-        assert!(seen.contains(event), "no {event} in {seen}");
-    }
-    quiet(&seen);
 }
 
 #[test]
