@@ -35,6 +35,9 @@ pub struct Message {
     pub payload: Vec<u8>,
     /// The pattern that the channel matches, where a pattern was subscribed.
     pub pattern: Option<Vec<u8>>,
+    /// The channel moves to another node just now and is subscribed at both: the message may come, or have come, twice, and
+    /// out of order.
+    pub overlap: bool,
 }
 
 /// What a [`Subscriber`] has to tell.
@@ -58,7 +61,8 @@ pub enum Event {
         channel: Vec<u8>,
     },
     /// A subscription ended unasked: its slot moved, its primary failed over, its connection was lost. It is being
-    /// made again; messages published meanwhile are lost.
+    /// made again; messages published meanwhile are lost. Not told where the old node goes on serving the channel until
+    /// the new one has confirmed it.
     Interrupted {
         /// Its kind.
         kind: Kind,
@@ -409,6 +413,7 @@ impl State {
             channel: message.channel.to_vec(),
             payload: message.payload.to_vec(),
             pattern: message.pattern.map(<[u8]>::to_vec),
+            overlap: message.overlap,
         }));
     }
 

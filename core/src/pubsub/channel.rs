@@ -79,6 +79,8 @@ pub struct Channel {
     pub(crate) serial: u32,
     pub(crate) group: u16,
     pub(crate) link: u16,
+    /// The node it moves away from, where it is still subscribed, on that link's connection; else `NO_LINK`.
+    pub(crate) old: u16,
     /// The connection it is subscribed on.
     pub(crate) conn: ConnId,
     /// Not busy: the next request waits until then. Busy: when the request was given out.
@@ -94,12 +96,16 @@ pub struct Channel {
     pub(crate) busy: bool,
     /// That request is an unsubscribe.
     pub(crate) leaving: bool,
+    /// That request is an unsubscribe at `old`.
+    pub(crate) dropping: bool,
     /// That request is a subscribe at a node which the map no longer names.
     pub(crate) misplaced: bool,
     /// It was active since it is wanted: the end of a subscription makes a gap.
     pub(crate) was_active: bool,
     /// A gap is to be told, once it is active.
     pub(crate) gap: bool,
+    /// What comes from `old`.
+    pub(crate) heard: Heard,
     /// Events to tell.
     pub(crate) tell_confirmed: bool,
     pub(crate) tell_interrupted: bool,
@@ -118,6 +124,7 @@ impl Channel {
         serial: 0,
         group: 0,
         link: NO_LINK,
+        old: NO_LINK,
         conn: ConnId::new(0, 0),
         at: Instant::EPOCH,
         since: Instant::EPOCH,
@@ -127,9 +134,11 @@ impl Channel {
         active: false,
         busy: false,
         leaving: false,
+        dropping: false,
         misplaced: false,
         was_active: false,
         gap: false,
+        heard: Heard::Not,
         tell_confirmed: false,
         tell_interrupted: false,
         tell_refused: false,
@@ -148,9 +157,31 @@ impl Channel {
         Slot::new(self.group)
     }
 
-    /// Whether a request is needed and may be given out.
-    pub(crate) fn wants_request(&self, now: Instant) -> bool {
-        self.used && !self.busy && self.wanted != self.active && self.at <= now
+    /// The request that brings it nearer to what is wanted.
+    pub(crate) fn need(&self) -> Option<Need> {
+        match (self.wanted, self.active) {
+            _ if !self.used || self.busy => None,
+            _ if self.old != NO_LINK && self.heard == Heard::Not => Some(Need::Drop),
+            (true, false) => Some(Need::Join),
+            (_, _) if self.old != NO_LINK => Some(Need::Drop),
+            (false, true) => Some(Need::Leave),
+            (true, true) | (false, false) => None,
+        }
+    }
+
+    /// What is needed, if it may be asked for now.
+    pub(crate) fn needs_now(&self, now: Instant) -> Option<Need> {
+        self.need().filter(|_| self.at <= now)
+    }
+
+    /// Whether messages of the subscription at `old` count.
+    pub(crate) fn hears_old(&self) -> bool {
+        self.old != NO_LINK && self.heard != Heard::Not && (self.active || !self.dropping)
+    }
+
+    /// Whether nobody wants it and no server has it.
+    pub(crate) fn is_over(&self) -> bool {
+        !self.wanted && !self.active && !self.busy && self.old == NO_LINK
     }
 
     pub(crate) fn has_events(&self) -> bool {
@@ -158,6 +189,28 @@ impl Channel {
             && self.wanted
             && (self.tell_confirmed || self.tell_interrupted || self.tell_refused || (self.gap && self.active))
     }
+}
+
+/// Whether messages from the node that a channel moves away from are handed out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Heard {
+    /// They are not: the node is to be left before another is asked.
+    Not,
+    /// They are.
+    Yes,
+    /// They are, and the next one has a gap before it that began before the move.
+    AfterGap,
+}
+
+/// A request that a channel needs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Need {
+    /// Subscribe.
+    Join,
+    /// Unsubscribe: nobody wants it.
+    Leave,
+    /// Unsubscribe at the node it has moved away from.
+    Drop,
 }
 
 /// A place for one node with subscriptions in the caller's [`Storage`](super::Storage); at most 48 bytes.

@@ -1,6 +1,6 @@
 //! What comes in: pushes, ends of requests, lost connections, new maps.
 
-use super::channel::{Channel, ChannelId, Kind, NIL};
+use super::channel::{Channel, ChannelId, Heard, Kind, NIL, NO_LINK};
 use super::push::Push;
 use super::reconciler::{Core, Reconciler, Work};
 use super::request::SubTicket;
@@ -36,6 +36,10 @@ pub struct Message<'a> {
     pub payload: &'a [u8],
     /// Messages before this one may have been lost, and no event has said so yet.
     pub gap: Option<Gap>,
+    /// The channel moves, and is subscribed at the node it leaves and at the one it goes to: both may bring this message
+    /// (nodes of one shard tell each other of messages), and what the old node sent before the move may come after
+    /// what the new one sends.
+    pub overlap: bool,
 }
 
 /// What a push was.
@@ -52,6 +56,14 @@ pub enum PushEvent<'a> {
     Other(Push<'a>),
     /// Not a push at all.
     Unknown,
+}
+
+/// Which of two subscriptions of a channel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Source {
+    Current,
+    /// The one at the node it moves away from.
+    Old,
 }
 
 /// How a request ended.
@@ -108,6 +120,9 @@ impl<S: Storage> Reconciler<S> {
                 if work.table.get(index).is_some_and(|channel| channel.active && channel.conn == conn) {
                     work.lose(index);
                 }
+                if work.is_old(index, conn) {
+                    work.lose_old(index);
+                }
             }
             for link in work.table.parts.links.iter_mut().filter(|link| link.conn == Some(conn)) {
                 link.conn = None;
@@ -138,12 +153,13 @@ impl<S: Storage> Reconciler<S> {
                 if stays {
                     continue;
                 }
-                if let Some(channel) = work.table.get(index).filter(|channel| channel.busy && !channel.leaving) {
+                let joining = |channel: &Channel| channel.busy && !channel.leaving && !channel.dropping;
+                if let Some(channel) = work.table.get(index).filter(|channel| joining(channel)) {
                     // This map is no proof for what the old owner may still confirm.
                     channel.misplaced = true;
                 }
                 if work.table.get(index).is_some_and(|channel| channel.active && !channel.leaving) {
-                    work.lose(index);
+                    work.part(index);
                 }
             }
             work.core.map_asked = work.core.map_asked.max(asked);
@@ -163,19 +179,39 @@ impl Work<'_> {
         payload: &'a [u8],
     ) -> PushEvent<'a> {
         let index = find(&self.table.view(), kind, name);
-        // While it is being unsubscribed (or subscribed at a node that the map no longer names) it is not handed out
-        // either, though it may be wanted again: that subscription ends, and the next one begins without a gap.
-        let current = |entry: &&mut Channel| {
-            entry.wanted && entry.active && entry.conn == conn && !entry.leaving && !entry.misplaced
-        };
-        let Some((index, entry)) = index.and_then(|index| Some((index, self.table.get(index).filter(current)?))) else {
+        let Some((index, source)) = index.and_then(|index| Some((index, self.source(index, conn)?))) else {
             self.core.counts.dropped = self.core.counts.dropped.saturating_add(1);
             return PushEvent::Dropped;
         };
-        let gap = core::mem::take(&mut entry.gap).then_some(Gap { since: entry.since });
+        let Some(entry) = self.table.get(index) else { return PushEvent::Dropped };
+        // What the old node sent stands before the gap of the move.
+        let gap = match source {
+            Source::Current => core::mem::take(&mut entry.gap),
+            Source::Old => core::mem::replace(&mut entry.heard, Heard::Yes) == Heard::AfterGap,
+        };
+        let gap = gap.then_some(Gap { since: entry.since });
+        let overlap = entry.active && entry.old != NO_LINK;
         let subscription = ChannelId { index, generation: entry.generation };
         self.core.counts.messages = self.core.counts.messages.saturating_add(1);
-        PushEvent::Message(Message { subscription, kind, pattern, channel, payload, gap })
+        PushEvent::Message(Message { subscription, kind, pattern, channel, payload, gap, overlap })
+    }
+
+    /// Which subscription of a wanted channel a message comes through, if it is one that counts.
+    fn source(&mut self, index: u32, conn: ConnId) -> Option<Source> {
+        let old = self.is_old(index, conn);
+        let entry = self.table.get(index).filter(|entry| entry.wanted)?;
+        // While it is being unsubscribed (or subscribed at a node that the map no longer names) it is not handed out
+        // either, though it may be wanted again: that subscription ends, and the next one begins without a gap.
+        if entry.active && entry.conn == conn && !entry.leaving && !entry.misplaced {
+            return Some(Source::Current);
+        }
+        (old && entry.hears_old()).then_some(Source::Old)
+    }
+
+    /// Whether the connection carries the subscription at the node that the channel moves away from.
+    fn is_old(&mut self, index: u32, conn: ConnId) -> bool {
+        let old = self.table.get(index).map_or(NO_LINK, |channel| channel.old);
+        self.table.parts.links.get(usize::from(old)).is_some_and(|link| link.conn == Some(conn))
     }
 
     /// A server says the channel is subscribed.
@@ -183,7 +219,7 @@ impl Work<'_> {
         let Some(index) = find(&self.table.view(), kind, name) else { return };
         let Some(channel) = self.table.get(index) else { return };
         // Only what was asked for now counts: a late confirmation on a connection of before is of no use.
-        if !channel.busy || channel.leaving {
+        if !channel.busy || channel.leaving || channel.dropping {
             return;
         }
         channel.active = true;
@@ -198,6 +234,9 @@ impl Work<'_> {
     /// A server says the channel is not subscribed: asked, or unasked.
     fn unsubscribed(&mut self, conn: ConnId, kind: Kind, name: &[u8]) {
         let Some(index) = find(&self.table.view(), kind, name) else { return };
+        if self.is_old(index, conn) {
+            return self.lose_old(index);
+        }
         let Some(channel) = self.table.get(index).filter(|channel| channel.active && channel.conn == conn) else {
             return;
         };
@@ -211,22 +250,14 @@ impl Work<'_> {
     }
 
     /// The channel's subscription is gone, and it was not our wish.
-    fn lose(&mut self, index: u32) {
-        let map_asked = self.core.map_asked;
+    pub(super) fn lose(&mut self, index: u32) {
         let Some(channel) = self.table.get(index) else { return };
         channel.active = false;
-        let (plain, link) = (Self::is_plain(channel.group), usize::from(channel.link));
+        // What its old node still sends is older than what the new one has sent.
+        channel.heard = Heard::Not;
         if channel.wanted && channel.was_active {
-            let alive = self.table.parts.links.get(link).map_or(Instant::EPOCH, |link| link.alive);
-            let proof = if plain { alive } else { alive.min(map_asked) };
-            let Some(channel) = self.table.get(index) else { return };
-            // A gap that nobody was told of goes on.
-            channel.since = if channel.gap { channel.since.min(proof) } else { proof };
-            channel.gap = true;
-            channel.tell_interrupted = true;
-            channel.tell_confirmed = false;
-            self.core.events = true;
-            self.core.counts.interrupted = self.core.counts.interrupted.saturating_add(1);
+            self.note_gap(index);
+            self.interrupt(index);
         }
         self.core.work = true;
         self.forget_if_done(index);
@@ -251,13 +282,15 @@ impl Work<'_> {
             }
             let next = channel.next_request;
             channel.busy = false;
-            let (leaving, asked, link) = (core::mem::take(&mut channel.leaving), channel.at, channel.link);
+            let (leaving, dropping) = (core::mem::take(&mut channel.leaving), core::mem::take(&mut channel.dropping));
+            let (asked, link, old) = (channel.at, channel.link, channel.old);
             channel.at = now;
-            if let (Some(conn), Some(link)) = (fenced, self.table.parts.links.get_mut(usize::from(link))) {
-                link.conn = Some(conn);
-                link.alive = link.alive.max(asked);
+            if let Some(conn) = fenced {
+                self.carries(if dropping { old } else { link }, conn, asked);
             }
-            if leaving {
+            if dropping {
+                self.dropped(now, index, done);
+            } else if leaving {
                 self.left(now, index, done);
             } else {
                 self.joined(now, index, done);
@@ -300,6 +333,9 @@ impl Work<'_> {
                 let plain = Self::is_plain(channel.group);
                 if channel.active {
                     self.lose(index);
+                }
+                if misplaced && done != CommandDone::Failed {
+                    self.misplace(index);
                 }
                 if plain && done == CommandDone::Failed {
                     self.leave_plain_node();

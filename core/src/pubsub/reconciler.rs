@@ -1,6 +1,6 @@
 //! Wanted and actual subscriptions, and the requests that make them the same.
 
-use super::channel::{Channel, ChannelId, Kind, Link, NIL, PATTERN, PLAIN};
+use super::channel::{Channel, ChannelId, Heard, Kind, Link, NIL, NO_LINK, Need, PATTERN, PLAIN};
 use super::request::{Action, SubArgs, SubRequest, SubTicket};
 use super::storage::{Full, Storage};
 use super::table::{Table, TableHead, find, name_of};
@@ -172,9 +172,14 @@ impl<S: Storage> Reconciler<S> {
             if !entry.wanted {
                 entry.wanted = true;
                 // A subscription that is still there, since its unsubscribe was not sent, goes on as a new wish.
-                entry.was_active = entry.active && !entry.leaving;
-                entry.tell_confirmed = entry.was_active;
-                entry.gap = false;
+                entry.tell_confirmed = entry.active && !entry.leaving;
+                // On the move it is heard at its old node until the new one confirms; its gap stays to be told. Once that
+                // has confirmed, the new wish begins with it.
+                if entry.active {
+                    entry.heard = Heard::Not;
+                }
+                entry.gap = entry.hears_old() && !entry.active;
+                entry.was_active = entry.tell_confirmed || entry.gap;
                 entry.at = if entry.busy { entry.at } else { Instant::EPOCH };
                 work.core.events |= entry.was_active;
             }
@@ -189,6 +194,7 @@ impl<S: Storage> Reconciler<S> {
             let Some(entry) = work.table.get(index) else { return false };
             let was = core::mem::replace(&mut entry.wanted, false);
             entry.gap = false;
+            entry.heard = if entry.hears_old() { Heard::Yes } else { Heard::Not };
             (entry.tell_confirmed, entry.tell_interrupted, entry.tell_refused) = (false, false, false);
             if !entry.busy {
                 entry.at = Instant::EPOCH;
@@ -246,12 +252,14 @@ impl<S: Storage> Reconciler<S> {
         Some((channel.kind(), name_of(&view, channel)))
     }
 
-    /// Where a wanted channel stands; `None` when it is not wanted.
+    /// Where a wanted channel stands; `None` when it is not wanted. One that moves is where it was until its new node
+    /// has confirmed it.
     #[must_use]
     pub fn state(&self, id: ChannelId) -> Option<State> {
         let channel = self.entry(id).filter(|channel| channel.wanted)?;
-        let link = self.storage.view().links.get(usize::from(channel.link));
-        Some(link.filter(|_| channel.active).map_or(State::Pending, |link| State::Active(link.node)))
+        let link = if channel.active { channel.link } else { channel.old };
+        let link = self.storage.view().links.get(usize::from(link));
+        Some(link.map_or(State::Pending, |link| State::Active(link.node)))
     }
 
     /// The wanted channels.
@@ -265,7 +273,8 @@ impl<S: Storage> Reconciler<S> {
     #[must_use]
     pub fn is_settled(&self) -> bool {
         let channels = self.storage.view().channels.iter().take(self.core.head.used as usize);
-        channels.filter(|channel| channel.used).all(|channel| channel.wanted && channel.active && !channel.busy)
+        let settled = |channel: &Channel| channel.wanted && channel.active && !channel.busy && channel.old == NO_LINK;
+        channels.filter(|channel| channel.used).all(settled)
     }
 
     /// What it did.
@@ -297,22 +306,31 @@ impl Work<'_> {
         let used = self.table.head.used;
         let start = self.core.next_request.min(used);
         for index in (start..used).chain(0..start) {
-            let Some(channel) = self.table.get(index).filter(|channel| channel.wants_request(now)) else { continue };
-            let (wanted, group, link) = (channel.wanted, channel.group, channel.link);
-            let link = if wanted { self.target(map, group) } else { Some(link) };
+            let Some(channel) = self.table.get(index) else { continue };
+            let Some(need) = channel.needs_now(now) else { continue };
+            let (group, link, old) = (channel.group, channel.link, channel.old);
+            let link = match need {
+                Need::Join => self.target(map, group),
+                Need::Leave => Some(link),
+                Need::Drop => Some(old),
+            };
             let Some(link) = link else {
                 // No owner, no node, or no room for one: wait for another map.
                 self.core.refresh = true;
                 self.put_off(now, index, true);
                 continue;
             };
+            if need == Need::Join && link == old {
+                self.stay(index);
+                continue;
+            }
             self.core.next_request = index.saturating_add(1);
-            return self.request(now, index, link);
+            return self.request(now, index, need, link);
         }
         // Nothing can be sent now. What waits, waits for its time.
         self.core.work = false;
         let channels = self.table.parts.channels.iter().take(used as usize);
-        let waiting = channels.filter(|channel| channel.used && !channel.busy && channel.wanted != channel.active);
+        let waiting = channels.filter(|channel| channel.need().is_some());
         self.core.wait = waiting.fold(None, |first, channel| earlier(first, Some(channel.at)));
         None
     }
@@ -344,7 +362,7 @@ impl Work<'_> {
     }
 
     /// A request for the channel and others of its group that need the same.
-    fn request(&mut self, now: Instant, first: u32, link: u16) -> Option<SubRequest> {
+    fn request(&mut self, now: Instant, first: u32, need: Need, link: u16) -> Option<SubRequest> {
         let entry = *self.table.get(first)?;
         self.core.serial = self.core.serial.wrapping_add(1);
         let serial = self.core.serial;
@@ -355,14 +373,22 @@ impl Work<'_> {
         // `first`, then its group; a chain holds no entry twice.
         for _ in 0..=self.table.head.used {
             let Some(channel) = self.table.get(index) else { break };
-            let same = channel.group == entry.group && channel.wanted == entry.wanted;
-            let there = entry.wanted || channel.link == link;
+            let same = channel.group == entry.group && channel.needs_now(now) == Some(need);
+            let there = match need {
+                // One that is still subscribed there only has to notice.
+                Need::Join => channel.old != link,
+                Need::Leave => channel.link == link,
+                Need::Drop => channel.old == link,
+            };
             let next = channel.next_group;
-            if same && there && channel.wants_request(now) {
+            if same && there {
                 channel.busy = true;
-                channel.leaving = !entry.wanted;
+                channel.leaving = need == Need::Leave;
+                channel.dropping = need == Need::Drop;
                 channel.misplaced = false;
-                channel.link = link;
+                if need == Need::Join {
+                    channel.link = link;
+                }
                 channel.serial = serial;
                 channel.at = now;
                 channel.next_request = NIL;
@@ -385,7 +411,7 @@ impl Work<'_> {
         Some(SubRequest {
             ticket: SubTicket { head: first, serial },
             node,
-            action: if entry.wanted { Action::Subscribe } else { Action::Unsubscribe },
+            action: if need == Need::Join { Action::Subscribe } else { Action::Unsubscribe },
             kind: entry.kind(),
             slot: entry.slot(),
             channels,
@@ -436,7 +462,7 @@ impl Work<'_> {
 
     /// Forgets a channel that is neither wanted nor subscribed.
     pub(crate) fn forget_if_done(&mut self, index: u32) {
-        if self.table.get(index).is_some_and(|channel| !channel.wanted && !channel.active && !channel.busy) {
+        if self.table.get(index).is_some_and(|channel| channel.is_over()) {
             self.table.remove(index);
         }
     }

@@ -215,9 +215,9 @@ impl Table<'_> {
     fn unused_link(&self) -> Option<usize> {
         let channels = self.parts.channels.iter().take(self.head.used as usize);
         (0..self.parts.links.len()).find(|&index| {
-            !channels
-                .clone()
-                .any(|channel| channel.used && (channel.active || channel.busy) && usize::from(channel.link) == index)
+            let at = |link: u16| usize::from(link) == index;
+            let here = |c: &Channel| (c.active || c.busy) && at(c.link) || at(c.old);
+            !channels.clone().any(|channel| channel.used && here(channel))
         })
     }
 }

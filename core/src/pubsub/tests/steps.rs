@@ -22,9 +22,16 @@ impl Client {
     }
 
     fn push(&mut self, generation: u32, wire: &str) -> String {
+        self.push_on(conn(0, generation), wire)
+    }
+
+    fn push_on(&mut self, from: ConnId, wire: &str) -> String {
         let Ok(Status::Complete((frame, _))) = Frame::new_checked(wire.as_bytes(), &Limits::DEFAULT) else { panic!() };
-        match self.0.on_push(conn(0, generation), &frame) {
-            PushEvent::Message(message) => format!("message {:?}", message.gap.map(|gap| gap.since.as_micros())),
+        match self.0.on_push(from, &frame) {
+            PushEvent::Message(message) => {
+                let overlap = if message.overlap { " overlap" } else { "" };
+                format!("message {:?}{overlap}", message.gap.map(|gap| gap.since.as_micros()))
+            }
             PushEvent::Dropped => "dropped".into(),
             PushEvent::Handled => "handled".into(),
             other => format!("{other:?}"),
@@ -34,8 +41,38 @@ impl Client {
     fn done(&mut self, ms: u64, request: SubRequest, done: CommandDone<'_>) {
         self.0.on_command_done(Instant::from_micros(ms * 1_000), request.ticket, done);
     }
+
+    /// Subscribed at the first node by 12 ms, owned by it at 30 ms, alive at 50; at 60 ms the map names the second.
+    fn moving() -> Self {
+        let mut client = Self::new(&["c"]);
+        let request = client.poll(10).unwrap();
+        client.push(0, SUBSCRIBED);
+        client.done(12, request, FENCED);
+        client.map(30, 0);
+        client.0.on_alive(conn(0, 0), Instant::from_micros(50_000));
+        assert_eq!(client.events().len(), 1);
+        client.map(60, 1);
+        client
+    }
+
+    fn map(&mut self, ms: u64, owner: usize) {
+        self.1.values_mut().for_each(|its| *its = owner);
+        let client = &mut self.0;
+        with_map(&self.1, |map| client.on_map(Instant::from_micros(ms * 1_000), map));
+    }
+
+    fn events(&mut self) -> Vec<Event> {
+        core::iter::from_fn(|| self.0.poll_event()).collect()
+    }
+
+    fn id(&self) -> ChannelId {
+        self.0.find(Kind::Sharded, b"c").unwrap()
+    }
 }
 
+const SUBSCRIBED: &str = ">3\r\n$10\r\nssubscribe\r\n$1\r\nc\r\n:1\r\n";
+const ENDED: &str = ">3\r\n$12\r\nsunsubscribe\r\n$1\r\nc\r\n:0\r\n";
+const MESSAGE: &str = ">3\r\n$8\r\nsmessage\r\n$1\r\nc\r\n$1\r\n2\r\n";
 const FENCED: CommandDone<'static> = CommandDone::Fenced { conn: ConnId::new(0, 0) };
 
 #[test]
@@ -74,29 +111,110 @@ fn a_gap_comes_with_the_first_message_and_begins_at_the_last_proof() {
     assert_eq!(client.0.state(id), Some(State::Active(node(0))));
 }
 
-/// A connection that answers proves that the subscription is alive, not that its node still owns the slot.
+const SECOND: ConnId = ConnId::new(1, 0);
+
+/// A connection that answers proves that the subscription is alive, not that its node still owns the slot: the gap
+/// begins with the last map that named the owner. Until the new node confirms, the old one is heard.
 #[test]
-fn a_gap_begins_before_the_last_map_that_named_the_owner() {
-    let mut client = Client::new(&["c"]);
-    let request = client.poll(10).unwrap();
-    client.push(0, ">3\r\n$10\r\nssubscribe\r\n$1\r\nc\r\n:1\r\n");
-    client.done(12, request, FENCED);
-    let mut map = client.1.clone();
-    with_map(&map, |map| client.0.on_map(Instant::from_micros(30_000), map));
-    client.0.on_alive(conn(0, 0), Instant::from_micros(50_000));
-    map.values_mut().for_each(|owner| *owner = 1);
-    with_map(&map, |map| client.0.on_map(Instant::from_micros(60_000), map));
-    assert_eq!(client.push(0, "*3\r\n$8\r\nsmessage\r\n$1\r\nc\r\n$1\r\n2\r\n"), "dropped");
-    client.1 = map;
+fn a_channel_moves_without_being_given_up_first() {
+    let mut client = Client::moving();
+    assert_eq!(client.push(0, MESSAGE), "message None");
     let request = client.poll(61).unwrap();
-    assert_eq!(request.node, node(1));
-    client.push(1, ">3\r\n$10\r\nssubscribe\r\n$1\r\nc\r\n:1\r\n");
-    let id = client.0.find(Kind::Sharded, b"c").unwrap();
+    assert_eq!((request.node, request.action), (node(1), Action::Subscribe));
+    assert_eq!(client.push(0, MESSAGE), "message None");
+    assert_eq!(client.0.state(client.id()), Some(State::Active(node(0))));
+    assert!(client.events().is_empty() && !client.0.is_settled());
+    client.push_on(SECOND, SUBSCRIBED);
+    assert_eq!(client.0.state(client.id()), Some(State::Active(node(1))));
+    // Both are heard, and what the old one sends stands before the gap.
+    assert_eq!(client.push(0, MESSAGE), "message None overlap");
+    assert_eq!(client.push_on(SECOND, MESSAGE), "message Some(30000) overlap");
+    assert_eq!(client.events(), [Event::Confirmed(client.id())], "the gap was told with the message");
+    assert!(client.poll(62).is_none(), "the old one is not let go before the fence is answered");
+    client.done(63, request, CommandDone::Fenced { conn: SECOND });
+    let request = client.poll(64).unwrap();
+    assert_eq!((request.node, request.action, request.channels), (node(0), Action::Unsubscribe, 1));
+    assert_eq!(client.push(0, MESSAGE), "message None overlap");
+    assert_eq!(client.push(0, ENDED), "handled");
+    assert_eq!(client.push_on(SECOND, MESSAGE), "message None");
+    assert!(!client.0.is_settled());
+    client.done(65, request, FENCED);
+    assert!(client.0.is_settled() && client.poll(10_000).is_none() && client.events().is_empty());
+    assert_eq!(client.push(0, MESSAGE), "dropped");
+    assert_eq!(client.0.counts().interrupted, 0);
+}
+
+/// Where the old node ends the subscription before the new one has confirmed, or its connection is lost, nobody is heard.
+#[test]
+fn a_channel_that_moves_is_interrupted_when_its_old_node_lets_go_first() {
+    for lost in [false, true] {
+        let mut client = Client::moving();
+        let request = client.poll(61).unwrap();
+        if lost {
+            client.0.on_lost(conn(0, 0));
+        } else {
+            client.push(0, ENDED);
+        }
+        assert_eq!(client.push(0, MESSAGE), "dropped");
+        assert_eq!(client.events(), [Event::Interrupted(client.id())]);
+        assert_eq!(client.0.state(client.id()), Some(State::Pending));
+        client.push_on(SECOND, SUBSCRIBED);
+        client.done(70, request, CommandDone::Fenced { conn: SECOND });
+        let since = Instant::from_micros(30_000);
+        assert_eq!(client.events(), [Event::Gap { channel: client.id(), since }, Event::Confirmed(client.id())]);
+        assert!(client.0.is_settled() && client.poll(71).is_none(), "there is nothing to let go");
+        assert_eq!(client.0.counts().interrupted, 1);
+    }
+}
+
+/// The new node refuses it and the map turns back: it is subscribed where it belongs already.
+#[test]
+fn a_channel_stays_when_the_map_turns_back() {
+    let mut client = Client::moving();
+    let request = client.poll(61).unwrap();
+    client.done(62, request, CommandDone::Refused { error: b"MOVED 7365 10.0.0.1:7200" });
+    client.map(63, 0);
+    assert!(client.poll(64).is_none());
+    assert!(client.0.is_settled());
     let since = Instant::from_micros(30_000);
-    assert_eq!(client.0.poll_event(), Some(Event::Interrupted(id)));
-    assert_eq!(client.0.poll_event(), Some(Event::Gap { channel: id, since }));
-    assert_eq!(client.0.poll_event(), Some(Event::Confirmed(id)));
-    assert_eq!(client.0.poll_event(), None);
+    assert_eq!(client.events(), [Event::Gap { channel: client.id(), since }, Event::Confirmed(client.id())]);
+    assert_eq!(client.push(0, MESSAGE), "message None");
+    // A wish that ends on the way ends at both.
+    client.map(70, 1);
+    let request = client.poll(71).unwrap();
+    assert!(client.0.unwant(Kind::Sharded, b"c"));
+    assert_eq!(client.push(0, MESSAGE), "dropped");
+    client.push_on(SECOND, SUBSCRIBED);
+    client.done(72, request, CommandDone::Fenced { conn: SECOND });
+    let mut left = [73, 75].map(|at| {
+        let request = client.poll(at).unwrap();
+        let from = ConnId::new(u32::from(request.node == node(1)), 0);
+        client.push_on(from, ENDED);
+        client.done(at + 1, request, CommandDone::Fenced { conn: from });
+        (request.node.as_bytes()[0], request.action)
+    });
+    left.sort_by_key(|(node, _)| *node);
+    assert_eq!(left, [(1, Action::Unsubscribe), (2, Action::Unsubscribe)]);
+    assert!(client.0.find(Kind::Sharded, b"c").is_none());
+}
+
+/// The old node's answer never comes: it is asked again, and then let be; its messages are not handed out any more.
+#[test]
+fn an_old_node_that_does_not_answer_is_let_be() {
+    let mut client = Client::moving();
+    let request = client.poll(61).unwrap();
+    client.push_on(SECOND, SUBSCRIBED);
+    client.done(62, request, CommandDone::Fenced { conn: SECOND });
+    let mut asked = 0;
+    for at in (63..60_000).step_by(100) {
+        let Some(request) = client.poll(at) else { continue };
+        assert_eq!((request.node, request.action), (node(0), Action::Unsubscribe));
+        client.done(at + 1, request, CommandDone::Failed);
+        asked += 1;
+    }
+    assert_eq!(asked, 4);
+    assert!(client.0.is_settled());
+    assert_eq!(client.push(0, MESSAGE), "dropped");
 }
 
 /// The map changes while a subscribe is under way to the old owner, which confirms it all the same.
@@ -110,7 +228,13 @@ fn a_confirmation_of_an_old_owner_is_not_believed() {
     client.push(0, ">3\r\n$10\r\nssubscribe\r\n$1\r\nc\r\n:1\r\n");
     assert_eq!(client.push(0, "*3\r\n$8\r\nsmessage\r\n$1\r\nc\r\n$1\r\n2\r\n"), "dropped");
     client.done(14, request, FENCED);
-    let request = client.poll(14).unwrap();
+    // It must not go on sending either.
+    assert_eq!(client.push(0, MESSAGE), "dropped");
+    let request = client.poll(1_000).unwrap();
+    assert_eq!((request.node, request.action), (node(0), Action::Unsubscribe));
+    assert_eq!(client.push(0, MESSAGE), "dropped");
+    client.done(1_001, request, CommandDone::Refused { error: b"MOVED 7365 10.0.0.1:7201" });
+    let request = client.poll(1_001).unwrap();
     assert_eq!((request.node, request.action), (node(1), Action::Subscribe));
     assert_eq!(client.0.poll_event(), None);
 }

@@ -1,0 +1,121 @@
+//! Channels on the move: subscribed at the new node first, then unsubscribed at the old one.
+//!
+//! What moves a channel this way is a map that names another owner while the old one still serves the subscription. Until
+//! the new owner has confirmed, what the old one sends is handed out as ever. From then on both are heard, and say
+//! so ([`Message::overlap`](super::Message::overlap)), until the old one has confirmed that it let go. Where the old
+//! one ends first, the channel is interrupted.
+//!
+//! The new owner served the slot before it was asked to subscribe, since it refuses channels of slots that it does not
+//! own: what was published there until then is lost. So a gap is told all the same.
+
+use super::channel::{Heard, NO_LINK};
+use super::handle::CommandDone;
+use super::reconciler::Work;
+use crate::ids::ConnId;
+use crate::time::Instant;
+
+impl Work<'_> {
+    /// A map names another owner of an active channel: it keeps what it has until it has something better.
+    pub(super) fn part(&mut self, index: u32) {
+        let Some(channel) = self.table.get(index) else { return };
+        let (link, conn) = (channel.link, channel.conn);
+        let free = !channel.busy && channel.old == NO_LINK && channel.wanted && channel.was_active;
+        let carried = self.table.parts.links.get(usize::from(link)).is_some_and(|link| link.conn == Some(conn));
+        // Plain channels leave only nodes that have left the cluster: no message reaches those any more.
+        let Some(channel) = self.table.get(index).filter(|channel| free && carried && channel.slot().is_some()) else {
+            return self.lose(index);
+        };
+        channel.active = false;
+        channel.old = link;
+        channel.heard = if channel.gap { Heard::AfterGap } else { Heard::Yes };
+        channel.attempts = 0;
+        channel.at = Instant::EPOCH;
+        self.note_gap(index);
+        self.core.work = true;
+    }
+
+    /// The map names the node again that the channel was about to leave, and is still subscribed at.
+    pub(super) fn stay(&mut self, index: u32) {
+        let Some(channel) = self.table.get(index) else { return };
+        let old = core::mem::replace(&mut channel.old, NO_LINK);
+        let Some(conn) = self.table.parts.links.get(usize::from(old)).and_then(|link| link.conn) else { return };
+        let Some(channel) = self.table.get(index) else { return };
+        (channel.active, channel.link, channel.conn) = (true, old, conn);
+        channel.was_active = true;
+        channel.attempts = 0;
+        channel.tell_confirmed = channel.wanted;
+        self.core.events = true;
+    }
+
+    /// The channel was subscribed at a node that the map no longer names, and not while it did: whatever comes from
+    /// there proves nothing, but the node must not go on sending it.
+    pub(super) fn misplace(&mut self, index: u32) {
+        let Some(channel) = self.table.get(index) else { return };
+        if channel.old == NO_LINK {
+            channel.old = channel.link;
+            channel.heard = Heard::Not;
+        }
+    }
+
+    /// The subscription at the old node is gone.
+    pub(super) fn lose_old(&mut self, index: u32) {
+        let Some(channel) = self.table.get(index) else { return };
+        let heard = channel.hears_old() && !channel.active;
+        channel.old = NO_LINK;
+        if heard && channel.wanted && channel.was_active {
+            self.interrupt(index);
+        }
+        self.core.work = true;
+        self.forget_if_done(index);
+    }
+
+    /// An unsubscribe at the old node ended.
+    pub(super) fn dropped(&mut self, now: Instant, index: u32, done: CommandDone<'_>) {
+        let Some(channel) = self.table.get(index) else { return };
+        // As with every unsubscribe: MOVED means that there was nothing to end, and silence that it is tried again. But
+        // where the new subscription has been lost meanwhile, messages of this one were left out: it is of no use.
+        if done == CommandDone::Failed && channel.old != NO_LINK && channel.active && channel.attempts < 3 {
+            return self.put_off(now, index, true);
+        }
+        channel.attempts = 0;
+        channel.old = NO_LINK;
+    }
+
+    /// A node's requests were answered on this connection: it carries the node's subscriptions. Those on another one
+    /// have ended.
+    pub(super) fn carries(&mut self, link: u16, conn: ConnId, asked: Instant) {
+        let Some(place) = self.table.parts.links.get_mut(usize::from(link)) else { return };
+        let before = place.conn.replace(conn);
+        place.alive = place.alive.max(asked);
+        if before.is_none_or(|before| before == conn) {
+            return;
+        }
+        for index in 0..self.table.head.used {
+            if self.table.get(index).is_some_and(|channel| channel.old == link) {
+                self.lose_old(index);
+            }
+        }
+    }
+
+    /// Messages may be lost from the last proof on that the present subscription was alive and at the owner.
+    pub(super) fn note_gap(&mut self, index: u32) {
+        let map_asked = self.core.map_asked;
+        let Some(channel) = self.table.get(index) else { return };
+        let (plain, link) = (Self::is_plain(channel.group), usize::from(channel.link));
+        let alive = self.table.parts.links.get(link).map_or(Instant::EPOCH, |link| link.alive);
+        let proof = if plain { alive } else { alive.min(map_asked) };
+        let Some(channel) = self.table.get(index) else { return };
+        // A gap that nobody was told of goes on.
+        channel.since = if channel.gap { channel.since.min(proof) } else { proof };
+        channel.gap = true;
+        channel.tell_confirmed = false;
+    }
+
+    /// No server has the wanted channel any more: messages are being lost.
+    pub(super) fn interrupt(&mut self, index: u32) {
+        let Some(channel) = self.table.get(index) else { return };
+        channel.tell_interrupted = true;
+        self.core.events = true;
+        self.core.counts.interrupted = self.core.counts.interrupted.saturating_add(1);
+    }
+}
