@@ -338,7 +338,11 @@ impl Engine<'_> {
         self.answered(now, conn);
         if self.peek(head).kind() == Kind::User {
             self.tell_confirmed(head, conn);
-            self.entry(head).conn = Ix::new(conn);
+            // The connection may end, and begin anew, before the event is polled.
+            let generation = self.conn(conn).generation;
+            let entry = self.entry(head);
+            entry.conn = Ix::new(conn);
+            entry.set_confirmed_by(generation);
             self.queue_event(head);
         } else {
             self.release_entry(head);

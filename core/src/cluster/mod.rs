@@ -475,7 +475,7 @@ impl Engine<'_> {
         }
         Some(match failure {
             Some(failure) => Event::Failed { id, tag, failure },
-            None => Event::Confirmed { id, tag, conn: self.conn(ended.conn.get()).id(ended.conn.get()) },
+            None => Event::Confirmed { id, tag, conn: ConnId::new(ended.conn.get(), ended.confirmed_by()) },
         })
     }
 

@@ -139,7 +139,7 @@ pub struct Entry {
     /// Until it ended: its deadline. From then on: the next entry with an event.
     until: u32,
     /// Parked: when to try again. In flight: replies still to come, ASKING's own not counted, and the number of the last
-    /// topology question before it.
+    /// topology question before it. Confirmed: the generation of the connection.
     wait: u32,
     link: Link,
     /// Index of the connection while queued or in flight, and of the last one before.
@@ -345,6 +345,16 @@ impl Entry {
         let left = self.replies_left().saturating_sub(1);
         self.set_replies_left(left);
         left
+    }
+
+    /// The generation that the connection of a confirmed subscribe command had then.
+    pub(crate) const fn confirmed_by(&self) -> u32 {
+        self.wait
+    }
+
+    /// A subscribe command ends, confirmed on a connection of this generation.
+    pub(crate) const fn set_confirmed_by(&mut self, generation: u32) {
+        self.wait = generation;
     }
 
     // ---- retries ----

@@ -111,3 +111,30 @@ fn a_reply_is_too_large_only_for_an_empty_buffer() {
     assert_eq!(world.take_out(), [push(), Out::Confirmed(tags[0]), push(), Out::Confirmed(tags[1])]);
     assert!(world.closed.is_empty(), "{:?}", world.closed);
 }
+
+/// The answer of the fence and the end of the connection come in one go: what was confirmed is named by the connection
+/// that it was confirmed on, not by the next one in its place.
+#[test]
+fn a_confirmation_names_the_connection_it_came_on() {
+    let mut world = World::quiet_with(|config| config.refresh.idle = None);
+    let tag = subscribe(&mut world);
+    world.join(A);
+    let at = world.at(A);
+    let (conn, _) = world.conns[&at];
+    let nonce = world.nonces[&at][0];
+    let answer = format!(">3\r\n$10\r\nssubscribe\r\n$1\r\nc\r\n:1\r\n$8\r\n{nonce:08x}\r\n");
+    let mut rx = answer.as_bytes();
+    while !rx.is_empty() {
+        let (now, cluster) = (world.now, &mut world.cluster);
+        let consumed =
+            World::env(world.endpoints, |env| cluster.handle_input(now, conn, env, rx, true)).unwrap().consumed;
+        rx = &rx[consumed..];
+    }
+    world.cluster.handle_disconnected(world.now, conn);
+    let events: Vec<Event> = core::iter::from_fn(|| world.cluster.poll_event()).collect();
+    let closed = events.iter().position(|event| matches!(event, Event::Closed { conn: its, .. } if *its == conn));
+    let confirmed = events
+        .iter()
+        .position(|event| matches!(event, Event::Confirmed { tag: its, conn: on, .. } if *its == tag && *on == conn));
+    assert!(closed.is_some() && confirmed.is_some(), "{events:?}");
+}
