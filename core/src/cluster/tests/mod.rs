@@ -5,6 +5,7 @@ mod basics;
 mod corners;
 mod endpoints;
 mod failures;
+mod groups;
 mod options;
 mod redirects;
 mod sizes;
@@ -62,6 +63,7 @@ pub(super) struct World {
     rx: BTreeMap<usize, Vec<u8>>,
     /// By connection: the numbers of PINGs that were not answered yet.
     nonces: BTreeMap<usize, Vec<u32>>,
+    pub(super) ids: BTreeMap<u64, CommandId>,
     pub(super) conns: BTreeMap<usize, (ConnId, String)>,
     pub(super) out: Vec<Out>,
     pub(super) closed: Vec<CloseReason>,
@@ -112,6 +114,7 @@ impl World {
             sent: BTreeMap::new(),
             rx: BTreeMap::new(),
             nonces: BTreeMap::new(),
+            ids: BTreeMap::new(),
             conns: BTreeMap::new(),
             out: Vec::new(),
             closed: Vec::new(),
@@ -187,7 +190,8 @@ impl World {
         let len = encode::encoded_len(&[&name]).unwrap() * u64::from(spec.replies);
         let spec = CommandSpec { tag, len: u32::try_from(len).unwrap(), ..spec };
         self.commands.insert(tag, (name, spec));
-        self.cluster.submit(self.now, spec).unwrap();
+        let id = self.cluster.submit(self.now, spec).unwrap();
+        self.ids.insert(tag, id);
         self.pump();
         tag
     }
