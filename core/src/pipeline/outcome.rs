@@ -168,3 +168,44 @@ impl fmt::Display for Failure {
 }
 
 impl core::error::Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::string::{String, ToString};
+
+    use super::*;
+
+    fn is_word(name: &str) -> bool {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+    }
+
+    #[test]
+    fn every_outcome_and_reason_has_a_number_a_word_and_a_text_of_its_own() {
+        let outcomes = [Outcome::Rejected, Outcome::NotSent, Outcome::MaybeExecuted, Outcome::ReplyLost];
+        for outcome in outcomes {
+            assert_eq!(Outcome::of(outcome as u8), outcome);
+            assert!(is_word(outcome.name()) && !outcome.to_string().is_empty());
+        }
+        for (number, reason) in Reason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, number);
+            assert_eq!(Reason::of(reason as u8), reason);
+            assert!(is_word(reason.name()) && !reason.to_string().is_empty());
+        }
+        let words: BTreeSet<&str> =
+            outcomes.map(Outcome::name).into_iter().chain(Reason::ALL.map(Reason::name)).collect();
+        let texts: BTreeSet<String> =
+            outcomes.map(|it| it.to_string()).into_iter().chain(Reason::ALL.map(|it| it.to_string())).collect();
+        assert_eq!((words.len(), texts.len()), (15, 15));
+    }
+
+    #[test]
+    fn a_failure_names_its_node() {
+        let (outcome, reason) = (Outcome::NotSent, Reason::QueueFull);
+        let text = Failure { outcome, reason, node: None }.to_string();
+        assert_eq!(text, "not sent: too many commands wait for the node");
+        let node = Some(NodeId::from_bytes([0xab; 20]));
+        let named = Failure { outcome, reason, node }.to_string();
+        assert_eq!(named, text + " (node abababababababababababababababababababab)");
+    }
+}
