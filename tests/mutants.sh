@@ -213,7 +213,7 @@ seeds_until() {
         [ $((end - at)) -ge "$chunk" ] || chunk=$((end - at))
         status=0
         # By the time it computes, not by the clock: the machine may have other work. 24 is SIGXCPU.
-        text=$(cd "$out/hand" && ulimit -t 90 && exec target/release/sim --from "$at" --seeds "$chunk" --json 2>&1 >/dev/null) || status=$?
+        text=$(cd "$out/hand" && ulimit -t 30 && exec target/release/sim --from "$at" --seeds "$chunk" --json 2>&1 >/dev/null) || status=$?
         if [ "$status" -eq 152 ] || [ "$status" -eq 137 ]; then
             printf '%s hang\n' $((at + chunk - from))
             return 0
