@@ -13,6 +13,9 @@ impl World {
     /// Plans the first strike of every kind.
     pub fn plan_faults(&mut self) {
         for rate in self.options.faults.clone() {
+            if self.fault_dice(rate.fault).has_ended() {
+                continue;
+            }
             let first = self.dice(Label::Fault(rate.fault as u8)).exponential(u64::from(rate.gap));
             self.after(first, Ev::Fault(rate.fault));
         }
@@ -20,7 +23,8 @@ impl World {
 
     /// A kind of fault strikes, and will again.
     pub fn strike(&mut self, fault: Fault) {
-        if self.phase != Phase::Safety {
+        // Behind the end of a tape nothing strikes.
+        if self.phase != Phase::Safety || self.fault_dice(fault).has_ended() {
             return;
         }
         let gap = self.options.faults.iter().find(|rate| rate.fault == fault).map_or(1_000_000, |rate| rate.gap);
