@@ -155,13 +155,20 @@ fn main() -> ExitCode {
 
 /// Shrinks a failure, and prints and saves what is left.
 fn make_small(file: &str, tape: &[u8], wishes: &Wishes) {
-    let Some(small) = shrink::shrink(tape, wishes, 600) else { return };
+    let start = Instant::now();
+    let Some(small) = shrink::shrink(tape, wishes, 1_500) else { return };
     let told = run::tape(&small.tape, &Wishes { shown: Some(SHOWN), ..small.wishes.clone() });
     tell(&format!("{file}, made small in {} runs", small.runs), &told);
     let file = format!("{file}.small");
     if std::fs::write(&file, &small.tape).is_ok() {
         let without: Vec<&str> = small.wishes.without.iter().map(|fault| fault.name()).collect();
         eprintln!("the small tape is in {file}; without {without:?}, at most {:?}", small.wishes.most);
+    }
+    let (script, how) = shrink::render(&small);
+    let file = file.replace(".tape.small", "") + ".sim";
+    eprintln!("{script}");
+    if std::fs::write(&file, &script).is_ok() {
+        eprintln!("{how}: {file}; {} events, {} runs, {} ms", small.events, small.runs, start.elapsed().as_millis());
     }
 }
 

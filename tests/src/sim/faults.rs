@@ -116,6 +116,7 @@ impl World {
         let few = dice.below(3);
         let way = if dice.chance(500) { Way::Up } else { Way::Down };
         self.strikes(fault, u64::from(link));
+        self.act_link(fault, link, bytes, few, way);
         match fault {
             Fault::ResetUp => self.links[link as usize].up.cut_after = Some(bytes),
             Fault::ResetDown => self.links[link as usize].down.cut_after = Some(bytes),
@@ -152,6 +153,15 @@ impl World {
         let node = self.some_node(fault);
         let until = self.now + self.span(fault, 6_000_000);
         self.note(What::Fault, [fault as u64, node as u64, until]);
+        self.act(|world| {
+            let span = until - world.now;
+            match fault {
+                Fault::ConnectRefused => format!("refuse N{node} {span}us"),
+                Fault::ConnectTimeout => format!("ignore N{node} {span}us"),
+                Fault::ConnectClosed => format!("closes N{node} {span}us"),
+                _ => format!("# {} at N{node}", fault.name()),
+            }
+        });
         let node = &mut self.servers.nodes[node];
         match fault {
             Fault::ConnectRefused => node.refuses = until,
@@ -177,6 +187,11 @@ impl World {
         }
         self.strikes(fault, first as u64);
         for node in hit {
+            self.act(|world| match fault {
+                Fault::PartitionBus => format!("# N{node} is off the bus"),
+                Fault::PartitionOneWay => format!("mute N{node} {}us", until - world.now),
+                _ => format!("partition N{node} {}us", until - world.now),
+            });
             let node = &mut self.servers.nodes[node];
             match fault {
                 Fault::PartitionBus => node.off_bus = until,
@@ -190,6 +205,11 @@ impl World {
         let until = self.now + self.span(fault, 15_000_000);
         let slow = self.fault_dice(fault).exponential(300_000);
         self.strikes(fault, node as u64);
+        self.act(|world| match fault {
+            Fault::Pause => format!("pause N{node} {}us", until - world.now),
+            Fault::SlowNode => format!("slow N{node} {slow}us"),
+            _ => format!("rename N{node} 10.1.{}.{}\nhole N{node}", world.servers.renames + 1, node + 1),
+        });
         match fault {
             Fault::Pause => {
                 self.servers.nodes[node].paused = until;

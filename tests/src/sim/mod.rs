@@ -17,6 +17,7 @@ pub mod kinds;
 pub mod net;
 pub mod options;
 pub mod prompting;
+pub mod render;
 pub mod report;
 pub mod run;
 pub mod scanning;

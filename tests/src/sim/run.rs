@@ -41,6 +41,8 @@ pub struct Report {
     pub lines: Vec<String>,
     /// The decisions.
     pub tape: Vec<u8>,
+    /// What a script would have to say, and when; only if events are told in words.
+    pub acts: Vec<(u64, String)>,
     /// The first of them as a fuzzer likes them.
     pub raw_tape: Vec<u8>,
 }
@@ -80,6 +82,7 @@ impl World {
             stats: self.stats,
             lines: self.trace.lines(),
             tape: self.streams.tape(),
+            acts: self.acts,
             raw_tape: self.streams.raw_tape(RAW),
             options: self.options,
             violation: self.violation,

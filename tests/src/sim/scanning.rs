@@ -73,6 +73,7 @@ impl World {
         let Some(scan) = scan else { return self.violate(5, "a token that was saved cannot be restored".to_owned()) };
         self.clients[client].scan = Some(ScanRun { scan, options, keys, flying: Vec::new(), since, dirty: true });
         self.note(What::Scan, [client as u64, 0, 0]);
+        self.act(|_| format!("scan c{client} count={}", options.count));
         self.drive(client);
     }
 

@@ -101,6 +101,7 @@ pub fn channel(n: u32) -> Vec<u8> {
 impl World {
     /// Wants a channel.
     pub fn want(&mut self, client: usize, name: &[u8]) {
+        self.act(|_| format!("want c{client} {}", String::from_utf8_lossy(name)));
         let Some(subs) = self.clients[client].subs.as_mut() else { return };
         if subs.wishes.want(Kind::Sharded, name).is_ok() {
             subs.wanted.insert(name.to_vec());

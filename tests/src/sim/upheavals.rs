@@ -98,6 +98,7 @@ impl World {
                     return;
                 }
                 self.strikes(fault, u64::from(slot));
+                self.act(|_| format!("migrate {} to N{to}", super::render::key_of(slot)));
                 self.servers.moving.insert(slot, to);
                 let step = self.span(fault, 1_000_000);
                 self.after(step, Ev::Repair(fault, u32::from(slot)));
@@ -105,6 +106,7 @@ impl World {
             Fault::DelSlots => {
                 // The owner forgets it; the others may not.
                 self.strikes(fault, u64::from(slot));
+                self.act(|_| format!("forget {} at N{from}", super::render::key_of(slot)));
                 self.servers.model.forget_owner(from, slot);
                 self.servers.orphans.insert(slot, from);
                 let until = self.span(fault, 5_000_000);
@@ -115,6 +117,7 @@ impl World {
                     return;
                 }
                 self.strikes(fault, u64::from(slot));
+                self.act(|_| format!("move {} to N{to}", super::render::key_of(slot)));
                 if fault == Fault::Aba {
                     let back = self.span(fault, 2_000_000);
                     self.after(back, Ev::Repair(fault, (from as u32) << 16 | u32::from(slot)));
@@ -132,6 +135,7 @@ impl World {
             self.servers.moving.iter().filter(|(_, to)| **to == old).map(|(slot, _)| *slot).collect();
         if self.servers.model.failover(replica).is_ok() {
             self.strikes(fault, replica as u64);
+            self.act(|_| format!("failover N{replica}"));
             // A move whose target is another node now is given up.
             for slot in moving {
                 self.servers.moving.remove(&slot);
@@ -158,6 +162,7 @@ impl World {
         self.strikes(fault, node as u64);
         self.servers.nodes[node].up = false;
         self.servers.model.crash(node);
+        self.act(|_| format!("crash N{node}"));
         self.watch_all();
         let heir = self.replicas().into_iter().find(|replica| self.servers.model.primary_of(*replica) == Some(node));
         let until = 50_000 + self.span(fault, 8_000_000);
@@ -173,6 +178,7 @@ impl World {
         let right = self.servers.model.primary_of(heir) == Some(old) && !self.servers.nodes[old].up;
         if right && self.servers.nodes[heir].up && self.servers.model.take_over(heir).is_ok() {
             self.note(What::Heal, [u64::MAX, heir as u64, old as u64]);
+            self.act(|_| format!("takeover N{heir}"));
             self.flush();
             self.unsettle();
         }
@@ -182,6 +188,7 @@ impl World {
         let how = if fault == Fault::RestartEmpty { Restart::Empty } else { Restart::WithData };
         if !self.servers.nodes[node].up && self.servers.model.restart(node, how).is_ok() {
             self.servers.nodes[node].up = true;
+            self.act(|_| format!("restart N{node}"));
             // The operator connects again.
             let operator = self.servers.model.connect(node);
             self.servers.operators[node] = operator;
@@ -389,12 +396,14 @@ impl World {
         }
         let most = self.fault_dice(fault).range(1, 3) as usize;
         let moved = self.servers.model.move_keys(slot, most);
+        self.act(|_| format!("movekeys {}", super::render::key_of(slot)));
         if matches!(moved, Ok(n) if n > 0) {
             let step = self.span(fault, 1_000_000);
             return self.after(step, Ev::Repair(fault, u32::from(slot)));
         }
         self.servers.moving.remove(&slot);
         if moved.is_ok() {
+            self.act(|_| format!("finish-move {}", super::render::key_of(slot)));
             let _ = self.servers.model.finish_move(slot);
         }
     }

@@ -273,6 +273,7 @@ impl World {
                 at.probing += usize::from(matches!(owner, Owner::Probe(_)));
                 let slot = spec.target.slot().map_or(u64::MAX, |slot| u64::from(slot.get()));
                 self.note(What::Submit, [client as u64, tag, slot]);
+                self.act_submit(client, tag);
                 Some(tag)
             }
             Err(error) => {
@@ -297,6 +298,7 @@ impl World {
         let stage = at.engine.cancel(now, id);
         self.strikes(Fault::Cancel, tag);
         self.note(What::Cancel, [client as u64, tag, stage as u64]);
+        self.act(|_| format!("cancel r{client}_{tag}"));
         self.drive(client);
     }
 
@@ -361,7 +363,7 @@ impl World {
 }
 
 /// A key of a slot: found by trying, and remembered.
-fn key_in(slot: Slot) -> Vec<u8> {
+pub(super) fn key_in(slot: Slot) -> Vec<u8> {
     use std::sync::{LazyLock, Mutex, PoisonError};
     static KEYS: LazyLock<Mutex<Vec<Option<u32>>>> = LazyLock::new(|| Mutex::new(vec![None; 16_384]));
     let mut keys = KEYS.lock().unwrap_or_else(PoisonError::into_inner);

@@ -114,6 +114,8 @@ pub struct World {
     pub violation: Option<Violation>,
     /// What a script wants servers to say, and what it was answered.
     pub stage: Option<super::script::Stage>,
+    /// What a script would have to say, and when; kept if events are told in words.
+    pub acts: Vec<(u64, String)>,
     /// The reply that is being put on its way takes so much longer.
     pub later: u64,
 }
@@ -143,6 +145,7 @@ impl World {
             phase: Phase::Safety,
             violation: None,
             stage: None,
+            acts: Vec::new(),
             later: 0,
         }
     }

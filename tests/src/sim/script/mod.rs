@@ -59,8 +59,11 @@ pub use expects::readable;
 pub use scans::Scanned;
 use std::collections::{BTreeMap, VecDeque};
 
-use super::report::fold;
-use super::run::Report;
+use super::dice::{parts_of, tape_of};
+use super::kinds::Fault;
+use super::options::Wishes;
+use super::report::{failure, fold};
+use super::run::{Report, tape};
 use super::world::World;
 
 /// What a script has besides its world.
@@ -140,6 +143,9 @@ fn run_one(text: &str, shown: Option<usize>) -> Result<Report, String> {
             (!words.is_empty()).then_some((number, words))
         })
         .collect();
+    if lines.first().is_some_and(|(_, words)| words[0] == "tape") {
+        return taped(&lines, shown);
+    }
     let heads = lines.iter().take_while(|(_, words)| matches!(words[0].as_str(), "cluster" | "clients" | "option"));
     let count = heads.clone().count();
     let mut script = Script::new(heads.map(|(_, words)| words.as_slice()), shown)?;
@@ -157,6 +163,41 @@ fn run_one(text: &str, shown: Option<usize>) -> Result<Report, String> {
         return Err(explain(text, &script.world));
     }
     Ok(script.world.report())
+}
+
+/// A script that is a tape: `tape NUMBER HEX`, `tape most 1 3 100us`, `tape without FAULT...`, `tape hostile`, `tape canary`.
+fn taped(lines: &[(usize, Vec<String>)], shown: Option<usize>) -> Result<Report, String> {
+    let mut wishes = Wishes { shown, ..Wishes::default() };
+    let mut parts = parts_of(&[]);
+    for (number, words) in lines {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let wrong = |what: &str| format!("line {number}: {what}");
+        match words[..] {
+            ["tape", "hostile"] => wishes.hostile = true,
+            ["tape", "canary"] => wishes.canary = true,
+            ["tape", "most", clients, primaries, length] => {
+                wishes.most = Some((self::number(clients)?, self::number(primaries)?, span(length)?));
+            }
+            ["tape", "without", ref names @ ..] => {
+                for name in names {
+                    let fault = Fault::ALL.iter().find(|fault| fault.name().replace(' ', "-") == *name);
+                    wishes.without.push(*fault.ok_or_else(|| wrong("no such fault"))?);
+                }
+            }
+            ["tape", part, hex] => {
+                let bytes = hex.as_bytes().chunks(2).map(|pair| u8::from_str_radix(&String::from_utf8_lossy(pair), 16));
+                let bytes: Result<Vec<u8>, _> = bytes.collect();
+                let part = parts.get_mut(self::number::<usize>(part)?).ok_or_else(|| wrong("no such part"))?;
+                part.extend(bytes.map_err(|_| wrong("no bytes"))?);
+            }
+            _ => return Err(wrong("a tape has nothing beside it")),
+        }
+    }
+    let report = tape(&tape_of(&parts), &wishes);
+    match &report.violation {
+        Some(violation) => Err(failure("the tape", &report, violation)),
+        None => Ok(report),
+    }
 }
 
 fn explain(text: String, world: &World) -> String {

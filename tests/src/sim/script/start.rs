@@ -20,6 +20,7 @@ impl Script {
         (options.steady, options.channels, options.scans) = (0, 0, false);
         (options.net.delay, options.net.spread) = (500, 0);
         let (mut leases, mut hops, mut timeout, mut channels, mut library) = (4, 5, None, 32, None);
+        let mut canary = false;
         for words in heads {
             let word = |at: usize| words.get(at).map(String::as_str).ok_or("a word is missing");
             match (word(0)?, word(1)?) {
@@ -28,6 +29,7 @@ impl Script {
                     let profile = PROFILES.iter().find(|(name, _)| Some(*name) == words.get(3).map(String::as_str));
                     options.server = profile.ok_or("no such servers")?.1;
                 }
+                (_, "canary") => canary = true,
                 ("clients", count) => options.clients = number(count)?,
                 (_, "resp2") => options.resp2 = true,
                 (_, "password") => options.password = true,
@@ -59,6 +61,7 @@ impl Script {
         }
         options.sizes.commands = (512, 8_192);
         let shards = (usize::from(options.shards.0), usize::from(options.shards.1));
+        let wishes = Wishes { canary, ..wishes };
         let mut world = World::new(options, wishes, streams);
         world.stage = Some(Stage::default());
         for number in 0..world.clients.len() {
