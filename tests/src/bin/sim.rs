@@ -4,6 +4,9 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use slotwise_tests::sim::check::allocator::Counting;
+use slotwise_tests::sim::check::windows::back_off;
+use slotwise_tests::sim::check::{Planted, hang};
 use slotwise_tests::sim::options::{PROFILES, Wishes};
 use slotwise_tests::sim::report;
 use slotwise_tests::sim::run::{self, Report};
@@ -11,7 +14,11 @@ use slotwise_tests::sim::stats::Stats;
 use slotwise_tests::sim::trace::SHOWN;
 use slotwise_tests::sim::{script, shrink};
 
-const USAGE: &str = "usage: sim [--seeds N] [--from X] [--seed X] [--profile P] [--without FAULT] [--tape FILE] [--script FILE] [--events N] [--json] [--shrink] [--canary] [--small] [--hostile] [--save FOLDER]";
+const USAGE: &str = "usage: sim [--seeds N] [--from X] [--seed X] [--profile P] [--without FAULT] [--tape FILE] [--script FILE] [--events N] [--json] [--shrink] [--canary] [--small] [--hostile] [--save FOLDER] [--plant NAME] [--planted]";
+
+/// Counts what the engines' tables take.
+#[global_allocator]
+static HEAP: Counting = Counting;
 
 #[derive(Default)]
 struct Arguments {
@@ -24,6 +31,7 @@ struct Arguments {
     verbose: bool,
     /// Where the beginning of each seed's tape goes, for the fuzzer.
     save: Option<std::path::PathBuf>,
+    planted: bool,
     wishes: Wishes,
 }
 
@@ -50,6 +58,12 @@ fn arguments() -> Result<Arguments, String> {
             "--hostile" => read.wishes.hostile = true,
             "--small" => read.wishes.most = Wishes::small(false).most,
             "--save" => read.save = Some(value()?.into()),
+            "--planted" => read.planted = true,
+            "--plant" => {
+                let name = value()?;
+                let found = Planted::ALL.iter().find(|planted| planted.name() == name);
+                read.wishes.planted = Some(*found.ok_or_else(|| format!("nothing of the name {name} can be planted"))?);
+            }
             "--profile" => {
                 let name = value()?;
                 let found = PROFILES.iter().find(|(known, _)| *known == name);
@@ -76,6 +90,9 @@ fn main() -> ExitCode {
     };
     // Panics of the core are reported with the seed.
     std::panic::set_hook(Box::new(|_| {}));
+    if read.planted {
+        return plant(read.seeds.unwrap_or(300));
+    }
     let start = Instant::now();
     let mut stats = Stats::default();
     let (mut hash, mut violations) = (0, 0_u64);
@@ -106,7 +123,10 @@ fn main() -> ExitCode {
         stats.add(&report.stats);
     } else {
         for seed in read.from..read.from.saturating_add(seeds) {
-            let report = run::seed(seed, &read.wishes);
+            hang::begin(seed);
+            // One in a hundred runs twice (I12).
+            let play = if seed % 100 == 0 { run::seed_twice } else { run::seed };
+            let report = play(seed, &read.wishes);
             if let Some(folder) = &read.save
                 && let Err(error) = std::fs::write(folder.join(format!("seed-{seed}")), &report.raw_tape)
             {
@@ -144,13 +164,36 @@ fn main() -> ExitCode {
             }
         }
     }
+    hang::end();
     let elapsed = start.elapsed();
+    if violations == 0
+        && let Some(text) = back_off(&stats.delays)
+    {
+        violations += 1;
+        eprintln!("I7 {text}");
+    }
     if read.json {
         println!("{}", report::json(&stats, violations, hash, elapsed));
     } else {
         println!("{}", report::text(&stats, violations, hash, elapsed));
     }
     if violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Plants every violation in turn, and prints which seed noticed it.
+fn plant(seeds: u64) -> ExitCode {
+    let mut missed = 0;
+    for planted in Planted::ALL {
+        let name = format!("I{} {}", planted.invariant(), planted.name());
+        match planted.caught(seeds) {
+            Some((seed, violation)) => println!("{name:<24}seed {seed:<6}{}", violation.text),
+            None => {
+                missed += 1;
+                println!("{name:<24}not noticed in {seeds} seeds");
+            }
+        }
+    }
+    if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Shrinks a failure, and prints and saves what is left.

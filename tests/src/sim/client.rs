@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use slotwise::addr::NodeAddr;
-use slotwise::cluster::{Cluster, Config, Env, ReadFrom};
+use slotwise::cluster::{Config, Env, ReadFrom};
 use slotwise::command::CommandSpec;
 use slotwise::connection::{Protocol, Secret, Settings};
 use slotwise::ids::CommandId;
@@ -13,10 +13,11 @@ use slotwise::scan::Ticket;
 use slotwise::slot::Slot;
 use slotwise::time::{Duration, Instant};
 
+use super::check::Watched;
+use super::check::witness::{ClientNotes, RequestNotes};
 use super::options::{Options, Wishes};
 use super::scanning::ScanRun;
 use super::servers::{PASSWORDS, port_of};
-use super::storage::SimStorage;
 use super::subscribing::Subs;
 
 /// What an answer of a server to a request was.
@@ -28,6 +29,8 @@ pub struct Served {
     pub at: u64,
     /// Which node answered.
     pub node: usize,
+    /// On which link.
+    pub link: u32,
     /// The reply.
     pub hash: u64,
     /// The reply as a reader of tokens sees it, where the request is read so.
@@ -36,6 +39,8 @@ pub struct Served {
     pub ran: bool,
     /// Whether it was a redirect.
     pub redirect: bool,
+    /// Whether that was of another slot than the request's.
+    pub strange: bool,
     /// Whether an adversary answered.
     pub hostile: bool,
 }
@@ -76,6 +81,8 @@ pub enum Owner {
     Probe(Slot),
     /// A deletion by pattern.
     Unlink,
+    /// The test after that: this slot must be served at once.
+    Second(Slot),
     /// A script line.
     Script(usize),
 }
@@ -109,6 +116,8 @@ pub struct Request {
     pub tainted: bool,
     /// The application gave it up.
     pub cancelled: bool,
+    /// What the checks noticed.
+    pub notes: RequestNotes,
 }
 
 /// What every connection of a client is told.
@@ -134,7 +143,7 @@ static HOSTS: LazyLock<Vec<String>> = LazyLock::new(|| (0..128).map(super::serve
 /// A client.
 pub struct Client {
     /// The engine under test.
-    pub engine: Cluster<SimStorage>,
+    pub engine: Watched,
     /// Its settings and seeds.
     pub profile: Profile,
     /// Its time-outs and bounds.
@@ -167,27 +176,20 @@ pub struct Client {
     pub dropped: bool,
     /// Counts up, for values.
     pub sequence: u64,
-    /// Its memory at the beginning and at most.
-    pub memory: (usize, usize),
-    /// Ways to tell of dials: when, to which address.
-    pub dialled: Vec<(u64, (String, u16))>,
+    /// What the checks noticed.
+    pub notes: ClientNotes,
     /// Topology questions: when.
     pub asked: Vec<u64>,
-    /// Map checks: topology replies taken when last looked.
-    pub refreshes: u32,
     /// Tests after the repair that are under way.
     pub probing: usize,
     /// Slots that are still to be tested after the repair.
     pub probes: Vec<slotwise::slot::Slot>,
-    /// The last seen owner of the slots that moved.
-    pub seen: Vec<(u16, usize)>,
 }
 
 impl Client {
     /// A client that has not done anything.
     #[must_use]
     pub fn new(number: usize, options: &Options, wishes: &Wishes) -> Self {
-        let _ = wishes;
         let mut config = Config::new(0x5eed ^ (number as u64) << 8);
         config.window = options.window;
         config.command_timeout = Duration::from_secs(8);
@@ -209,8 +211,10 @@ impl Client {
             .map(|n| (n + number) % nodes)
             .filter_map(|n| NodeAddr::new(&HOSTS[n], port_of(n)).ok())
             .collect();
-        let engine = Cluster::new(config, SimStorage::new(options.sizes));
-        let memory = engine.memory_used();
+        let mut engine = Watched::new(config, options.sizes, wishes.planted);
+        if options.password {
+            engine.listen();
+        }
         Self {
             engine,
             confirmed: (0..nodes.min(3)).map(|n| (n + number) % nodes).collect(),
@@ -229,20 +233,17 @@ impl Client {
             wake_at: None,
             dropped: false,
             sequence: 0,
-            memory: (memory, memory),
-            dialled: Vec::new(),
+            notes: ClientNotes::default(),
             asked: Vec::new(),
-            refreshes: 0,
             probing: 0,
             probes: Vec::new(),
-            seen: Vec::new(),
         }
     }
 
     /// Begins again with another configuration; nothing may have happened yet.
     pub fn reconfigure(&mut self, config: Config, sizes: super::storage::Sizes) {
         self.config = config;
-        self.engine = Cluster::new(config, SimStorage::new(sizes));
+        self.engine = Watched::new(config, sizes, None);
     }
 
     /// The time as this client knows it.

@@ -6,6 +6,8 @@ use slotwise::ids::ConnId;
 use slotwise::resp::{Null, Token};
 
 use super::bytes::Bytes;
+use super::check::Planted;
+use super::check::witness::LinkNotes;
 use super::client::End;
 use super::dice::Label;
 use super::kinds::Fault;
@@ -47,6 +49,7 @@ impl World {
                 break;
             }
         }
+        self.check_rest(client);
         let links = std::mem::take(&mut self.clients[client].links);
         let alive = |link: &u32| self.links[*link as usize].stage != Stage::Gone;
         self.clients[client].links = links.into_iter().filter(alive).collect();
@@ -82,16 +85,15 @@ impl World {
         }
         at.wake_at = None;
         let mut rested = false;
-        for round in 0.. {
+        for round in 0_u32.. {
             let now = self.clients[client].at(self.now);
-            if self.clients[client].engine.poll_timeout().is_none_or(|due| due > now) {
+            let due = self.clients[client].engine.poll_timeout();
+            if due.is_none_or(|due| due > now) && !(self.planted(Planted::Spin) && due.is_some()) {
                 break;
             }
-            if round == 30 {
-                let due = self.clients[client].engine.poll_timeout();
-                return self.violate(11, format!("client {client}: the timer spins at {now:?}, due {due:?}"));
+            if !self.check_timer(client, round) {
+                return;
             }
-            self.stats.checks[11] += 1;
             self.clients[client].engine.handle_timeout(now);
             if !self.drive_on(client) || self.violation.is_some() {
                 return;
@@ -114,7 +116,12 @@ impl World {
             let Some(event) = self.clients[client].engine.poll_event() else { return round > 0 };
             match event {
                 Event::Dial(conn) => self.dial(client, conn),
-                Event::Ready(conn) => self.note(What::Ready, [client as u64, conn.index() as u64, 0]),
+                Event::Ready(conn) => {
+                    self.note(What::Ready, [client as u64, conn.index() as u64, 0]);
+                    if let Some(link) = self.link_of(client, conn) {
+                        self.links[link as usize].notes.ready = Some(self.now);
+                    }
+                }
                 Event::Closed { conn, node, reason } => {
                     if let Some(link) = self.link_of(client, conn) {
                         self.client_closes(link, reason);
@@ -128,8 +135,9 @@ impl World {
                 }
                 Event::Failed { tag, failure, .. } => {
                     self.note(What::Failed, [client as u64, tag, failure.outcome as u64]);
+                    let outcome = self.claimed(failure.outcome);
                     self.trace.say(|| failure.to_string());
-                    self.ended(client, tag, End::Failed(failure.outcome, failure.reason));
+                    self.ended(client, tag, End::Failed(outcome, failure.reason));
                 }
                 Event::Confirmed { tag, conn, .. } => {
                     self.note(What::Confirmed, [client as u64, tag, 0]);
@@ -160,6 +168,7 @@ impl World {
     fn dial(&mut self, client: usize, conn: ConnId) {
         let at = &self.clients[client];
         let target = at.engine.dial_target(conn, &at.profile.env());
+        let expected = target.and_then(|target| target.node);
         let Some(addr) = target.map(|target| (target.addr.host().to_owned(), target.addr.port())) else {
             let now = at.at(self.now);
             return self.clients[client].engine.handle_connect_failed(now, conn);
@@ -168,9 +177,10 @@ impl World {
         let link = self.links.len() as u32;
         let node = self.servers.find(&addr);
         self.note(What::Dial, [client as u64, u64::from(link), node.map_or(u64::MAX, |node| node as u64)]);
-        self.check_dial(client, &addr);
-        self.clients[client].dialled.push((self.now, addr.clone()));
+        self.check_dial(client, &addr, expected);
+        let again = self.planted(Planted::TwoDials).then(|| addr.clone());
         let hostile = node.is_some() && node == self.options.hostile.map(usize::from);
+        let at = self.clients[client].at(self.now);
         self.links.push(Link {
             client,
             conn,
@@ -190,8 +200,12 @@ impl World {
             received: 0,
             split: None,
             leased: false,
+            notes: LinkNotes { node: expected, dialled: self.now, heard: at, ..LinkNotes::default() },
         });
         self.clients[client].links.push(link);
+        if let Some(addr) = again {
+            self.check_dial(client, &addr, expected);
+        }
         self.answer_dial(link);
     }
 
@@ -303,12 +317,16 @@ impl World {
         let room = at.tx.put_room(frame.encoded_len(&client.profile.settings));
         let written = frame.encode(&client.profile.settings, room);
         debug_assert!(written.is_ok());
+        let bytes = at.tx.len() - start;
+        at.notes.offered += bytes as u64;
         at.frames.push_back(Sent::Own(frame));
         if matches!(frame, ControlFrame::ClusterSlots | ControlFrame::ClusterNodes) {
             client.asked.push(self.now);
             self.stats.questions += 1;
+            self.check_question(link);
         }
         self.note(What::Control, [u64::from(link), hash_of(&self.links[link as usize].tx[start..]), 0]);
+        self.check_frame(link, frame, start);
     }
 
     fn put_command(&mut self, link: u32, tag: u64, len: u32) {
@@ -321,6 +339,8 @@ impl World {
         let replies = request.spec.replies;
         request.sends += 1;
         request.tainted |= at.hostile;
+        let place = request.notes.place.replace((link, at.notes.offered));
+        at.notes.offered += request.wire.len() as u64;
         at.leased |= request.spec.blocking;
         at.tx.put(&request.wire);
         let right = request.wire.len() == len as usize;
@@ -336,6 +356,7 @@ impl World {
         self.check(3, !handed, || format!("client {client}: command {tag} is sent again after a part of its answer"));
         self.check(3, right, || format!("client {client}: command {tag} is sent with another length"));
         self.check_hops(client, tag);
+        self.check_again(client, tag, place);
     }
 
     /// Hands received bytes to the engine for as long as it takes some.
@@ -362,7 +383,10 @@ impl World {
                     used += progress.consumed;
                     let done = progress.consumed == 0 && progress.output.is_none();
                     if let Some(output) = progress.output {
-                        self.output(client, conn, output);
+                        self.output(client, link, conn, output);
+                    }
+                    if self.clients[client].engine.adopted() {
+                        self.check_map(client, true);
                     }
                     if done || self.violation.is_some() {
                         break;
@@ -397,24 +421,27 @@ impl World {
         self.client_closes(link, CloseReason::Protocol);
     }
 
-    fn output(&mut self, client: usize, conn: ConnId, output: Output<'_>) {
+    fn output(&mut self, client: usize, link: u32, conn: ConnId, output: Output<'_>) {
         match output {
             Output::Reply { tag, frame, last, resent, .. } => {
+                let resent = resent && !self.planted(Planted::HiddenDelay);
                 let raw = super::wire::without_attributes(frame.raw());
                 let hash = hash_of(raw);
                 self.note(What::Reply, [client as u64, tag, hash]);
                 self.trace.say(|| String::from_utf8_lossy(&raw[..raw.len().min(60)]).trim_end().replace("\r\n", " "));
-                self.check_reply(client, tag, hash);
+                self.check_reply(client, link, tag, hash);
                 self.replied(client, tag, &frame);
                 if last {
                     let refusal = is_refusal(raw);
                     let end = if frame.is_error() { End::Error { resent, refusal } } else { End::Done { resent } };
+                    let lies = self.planted(Planted::ClaimedRefused) && tag % 16 == 0;
+                    let end = if lies { End::Error { resent, refusal: true } } else { end };
                     self.ended(client, tag, end);
                 }
             }
             Output::Token { tag, token, last, .. } => {
                 self.note(What::Token, [client as u64, tag, u64::from(last)]);
-                self.streamed(client, tag, &token, last);
+                self.streamed(client, link, tag, &token, last);
             }
             Output::Push { frame, .. } => {
                 self.note(What::Push, [client as u64, hash_of(frame.raw()), 0]);
@@ -423,17 +450,20 @@ impl World {
         }
     }
 
-    fn streamed(&mut self, client: usize, tag: u64, token: &Token<'_>, last: bool) {
+    fn streamed(&mut self, client: usize, link: u32, tag: u64, token: &Token<'_>, last: bool) {
         let Some(request) = self.clients[client].requests.get_mut(tag as usize) else {
             return self.violate(1, format!("client {client}: a token for a command {tag} that nobody submitted"));
         };
         request.handed = true;
         append(token, &mut request.text);
         if last {
-            let text = std::mem::take(&mut request.text);
+            let mut text = std::mem::take(&mut request.text);
+            if self.planted(Planted::AlteredToken) {
+                text.push(b'!');
+            }
             let error = text.starts_with(b"-");
             let refusal = is_refusal(&text);
-            self.check_text(client, tag, &text);
+            self.check_text(client, link, tag, &text);
             let resent = true;
             let end = if error { End::Error { resent, refusal } } else { End::Done { resent } };
             self.ended(client, tag, end);

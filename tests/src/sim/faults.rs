@@ -31,6 +31,7 @@ impl World {
         let next = 1_000 + self.fault_dice(fault).exponential(u64::from(gap));
         self.after(next, Ev::Fault(fault));
         self.inject(fault);
+        self.touch_nodes();
     }
 
     pub(super) fn fault_dice(&mut self, fault: Fault) -> &mut super::dice::Dice {
@@ -263,6 +264,8 @@ impl World {
         for client in 0..self.clients.len() {
             if !self.clients[client].dropped {
                 self.look_at(client);
+                self.check_told(client);
+                self.check_waiting(client);
             }
         }
         if self.phase != Phase::Shutdown {

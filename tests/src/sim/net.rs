@@ -6,6 +6,8 @@ use slotwise::cluster::CloseReason;
 use slotwise::ids::ConnId;
 
 use super::bytes::Bytes;
+use super::check::Planted;
+use super::check::health::Touched;
 use super::dice::Label;
 use super::kinds::Fault;
 use super::options::Cut;
@@ -106,6 +108,8 @@ pub struct Link {
     pub split: Option<u64>,
     /// It carries blocking commands, so that silence means nothing.
     pub leased: bool,
+    /// What the checks noticed.
+    pub notes: super::check::witness::LinkNotes,
 }
 
 impl World {
@@ -121,7 +125,7 @@ impl World {
         if way == Way::Down
             && let Some(node) = node
         {
-            delay += self.servers.nodes[node].slow + self.later;
+            delay += self.servers.nodes[node].slow + self.later + self.withheld(link);
         }
         delay * slow
     }
@@ -136,6 +140,10 @@ impl World {
         if pipe.ended {
             return;
         }
+        if way == Way::Down {
+            self.links[link as usize].notes.sent_down += len as u64;
+        }
+        let pipe = self.links[link as usize].pipe(way);
         if drip > 0 && way == Way::Down {
             return self.drip(link, drip, bytes);
         }
@@ -247,7 +255,8 @@ impl World {
         if self.links[link as usize].stage != Stage::Open {
             return;
         }
-        let swapped = if self.wishes.canary { swap(bytes) } else { None };
+        let swaps = self.wishes.canary || self.planted(Planted::SwappedReplies);
+        let swapped = if swaps { swap(bytes) } else { None };
         let bytes = swapped.as_deref().unwrap_or(bytes);
         let mut at = 0;
         while at < bytes.len() {
@@ -265,6 +274,8 @@ impl World {
             open.rx.put(piece);
             open.received += take as u64;
             open.silent_since = None;
+            open.notes.heard = self.clients[client].at(self.now);
+            self.learn(link);
             self.present(link);
             if self.links[link as usize].stage != Stage::Open || self.violation.is_some() {
                 break;
@@ -300,6 +311,7 @@ impl World {
         let (stage, client, conn) = (at.stage, at.client, at.conn);
         at.stage = Stage::Gone;
         let now = self.clients[client].at(self.now);
+        self.note_failed(link);
         match stage {
             Stage::Open => {
                 self.note(What::Closed, [u64::from(link), 1, 0]);
@@ -323,6 +335,8 @@ impl World {
         }
         let client = at.client;
         let known = at.stage == Stage::Gone;
+        let node = at.node;
+        self.touch(node.map_or(Touched::Client(client), |node| Touched::Way(client, node)));
         self.end_session(link);
         if !known {
             self.lose(link);
@@ -336,6 +350,8 @@ impl World {
         if at.stage == Stage::Gone {
             return;
         }
+        self.check_close(link, reason);
+        let at = &mut self.links[link as usize];
         at.stage = Stage::Gone;
         at.tx.clear();
         self.note(What::Closed, [u64::from(link), 0, reason as u64]);
@@ -362,6 +378,7 @@ impl World {
             let at = &mut self.links[link as usize];
             let bytes = at.tx.take(take);
             let (client, conn, all) = (at.client, at.conn, at.tx.is_empty());
+            at.notes.taken += take as u64;
             at.silent_since.get_or_insert(self.now);
             self.note(What::Write, [u64::from(link), take as u64, hash_of(&bytes)]);
             let now = self.clients[client].at(self.now);

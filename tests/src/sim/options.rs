@@ -128,6 +128,8 @@ pub struct Wishes {
     pub shown: Option<usize>,
     /// Breaks the driver on purpose: two replies are swapped.
     pub canary: bool,
+    /// A violation that is planted.
+    pub planted: Option<super::check::Planted>,
     /// One node is an adversary, whatever is drawn.
     pub hostile: bool,
 }

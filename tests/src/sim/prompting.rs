@@ -38,6 +38,7 @@ impl World {
         {
             let len = wire::value_len(bytes).unwrap_or(bytes.len());
             last.hash = hash_of(&bytes[..len]);
+            last.flat = Some(hash_of(&wire::flatten(&bytes[..len])));
             last.ran &= !is_refusal(bytes);
         }
     }

@@ -7,7 +7,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use slotwise::slot::Slot;
 use slotwise::topology::Owner as SlotOwner;
 
+use super::check::Planted;
+use super::check::health::T_OK;
+use super::client::{End, Owner};
 use super::dice::{Label, Streams};
+use super::kinds::Fault;
 use super::options::{Options, Wishes};
 use super::subscribing::channel;
 use super::trace::What;
@@ -53,6 +57,20 @@ pub fn seed(seed: u64, wishes: &Wishes) -> Report {
     play(Streams::seeded(seed), wishes)
 }
 
+/// Runs a seed twice, the second time in a thread of its own: both must be the same run (I12).
+#[must_use]
+pub fn seed_twice(number: u64, wishes: &Wishes) -> Report {
+    let mut report = seed(number, wishes);
+    let again = std::thread::scope(|scope| scope.spawn(|| seed(number, wishes)).join());
+    report.stats.checks[12] += 1;
+    let same = again.is_ok_and(|again| (again.hash, &again.tape) == (report.hash, &report.tape));
+    if !same && report.violation.is_none() {
+        let text = "the second run of the seed is another one".to_owned();
+        report.violation = Some(Violation { invariant: 12, text, at: START });
+    }
+    report
+}
+
 /// Runs a tape.
 #[must_use]
 pub fn tape(bytes: &[u8], wishes: &Wishes) -> Report {
@@ -75,12 +93,17 @@ impl World {
     /// What the run came to.
     #[must_use]
     pub fn report(mut self) -> Report {
+        let lines = self.trace.lines();
+        if let Some(line) = lines.iter().find(|line| line.contains(super::servers::PASSWORDS[0])) {
+            self.violate(13, format!("a password in the report: {line}"));
+        }
         self.stats.seeds = 1;
+        self.options.net = self.drawn;
         self.stats.virtual_time = self.now - START;
         Report {
             hash: self.trace.hash(),
             stats: self.stats,
-            lines: self.trace.lines(),
+            lines,
             tape: self.streams.tape(),
             acts: self.acts,
             raw_tape: self.streams.raw_tape(RAW),
@@ -113,6 +136,10 @@ impl World {
 
     /// Puts the first events into the queue.
     pub fn begin(&mut self) {
+        if self.planted(Planted::Coin) {
+            let coin = std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), 0);
+            self.note(What::Phase, [coin, 0, 0]);
+        }
         for n in 0..u32::from(self.options.steady) {
             self.seed_key(&steady_key(n));
         }
@@ -140,7 +167,7 @@ impl World {
     /// Writes a key as an operator.
     pub fn seed_key(&mut self, key: &str) {
         let Some(owner) = self.servers.model.owner(Slot::of_key(key.as_bytes()).get()) else { return };
-        self.servers.note_names(&[b"SET".to_vec(), key.as_bytes().to_vec(), Vec::new()]);
+        self.servers.note_names(&[b"SET".to_vec(), key.as_bytes().to_vec(), Vec::new()], self.now);
         let reply = self.servers.operate(owner, &[b"SET", key.as_bytes(), b"here"]);
         debug_assert_eq!(reply, b"+OK\r\n");
     }
@@ -156,6 +183,12 @@ impl World {
         // Slots of which the client may have heard nothing yet, and some others.
         let mut slots: Vec<Slot> = Self::watched();
         slots.extend([0, 5_000, 10_000, 16_383].map(Slot::masked));
+        // An adversary serves nobody. One that swallows replies can keep commands of a slot that left it waiting for them.
+        let hostile = self.options.hostile.map(usize::from);
+        if self.options.has(Fault::Missing) {
+            slots.clear();
+        }
+        slots.retain(|slot| hostile.is_none() || self.servers.model.owner(slot.get()) != hostile);
         for client in 0..self.clients.len() {
             if !self.clients[client].dropped {
                 for slot in &slots {
@@ -168,9 +201,9 @@ impl World {
             world.ask_again();
             (0..world.clients.len()).any(|client| !world.clients[client].dropped && world.probes_open(client) > 0)
         });
-        let tainted = self.options.hostile.is_some();
         let open = if lively { String::new() } else { self.open_probes() };
-        self.check(9, lively || tainted, || format!("not every slot is served {T_HEAL} us after the repair: {open}"));
+        self.check(9, lively, || format!("not every slot is served {T_HEAL} us after the repair: {open}"));
+        self.settle_again(&slots);
         self.run_until(self.now.max(healed + 1) + T_MAP);
         if self.options.channels > 0 {
             // A connection for subscriptions may wait as long for its next dial as any other.
@@ -179,12 +212,41 @@ impl World {
         self.check_settled();
     }
 
+    /// Every slot was served again: from here on each command is, at once and without being repeated.
+    fn settle_again(&mut self, slots: &[Slot]) {
+        if self.violation.is_some() {
+            return;
+        }
+        let since = self.now;
+        for client in 0..self.clients.len() {
+            if !self.clients[client].dropped {
+                for slot in slots {
+                    self.probe_as(client, *slot, Owner::Second(*slot));
+                }
+                self.drive(client);
+            }
+        }
+        self.run_until(since + T_OK);
+        for client in 0..self.clients.len() {
+            for tag in 0..self.clients[client].requests.len() {
+                let request = &self.clients[client].requests[tag];
+                if self.clients[client].dropped || !matches!(request.owner, Owner::Second(_)) {
+                    continue;
+                }
+                let end = request.end.map(|end| end.0);
+                self.check(9, matches!(end, Some(End::Done { .. })), || {
+                    format!("client {client}: command {tag} is {end:?} {T_OK} us after all was well again")
+                });
+            }
+        }
+    }
+
     /// The test commands that are still open, in words.
     fn open_probes(&self) -> String {
         let mut text = String::new();
         for (number, client) in self.clients.iter().enumerate() {
             for (tag, request) in client.requests.iter().enumerate() {
-                if let (super::client::Owner::Probe(slot), None) = (request.owner, request.end) {
+                if let (Owner::Probe(slot), None) = (request.owner, request.end) {
                     let (sends, answers) = (request.sends, request.served.len());
                     let _ = write!(
                         text,
@@ -248,6 +310,30 @@ impl World {
                 format!("{}: {wanting} clients want it, {got:?} have it at its owner", name.escape_ascii())
             });
         }
+        self.hear_all();
+    }
+
+    /// I6: what was published last has come to everybody who wants it.
+    fn hear_all(&mut self) {
+        if self.options.channels == 0 || self.violation.is_some() {
+            return;
+        }
+        // A second to arrive, in which others may be published.
+        let published = self.servers.published.clone();
+        self.run_until(self.now + 1_000_000);
+        for client in 0..self.clients.len() {
+            let Some(subs) = self.clients[client].subs.as_ref().filter(|_| !self.clients[client].dropped) else {
+                continue;
+            };
+            let deaf = subs.wanted.iter().find(|name| {
+                let last = subs.heard.get(*name).and_then(|heard| heard.last);
+                published.get(*name).is_some_and(|next| last.is_none_or(|last| last + 1 < *next))
+            });
+            let deaf = deaf.map(|name| name.escape_ascii().to_string());
+            self.check(6, deaf.is_none(), || {
+                format!("client {client}: the last message of {} has not come", deaf.unwrap_or_default())
+            });
+        }
     }
 
     fn shut_down(&mut self) {
@@ -283,11 +369,5 @@ impl World {
                 format!("client {client}: {live} entries are never given back")
             });
         }
-    }
-
-    /// I10: a refresh does not go backwards.
-    pub fn check_map(&mut self, client: usize) {
-        let _ = client;
-        self.stats.checks[10] += 1;
     }
 }

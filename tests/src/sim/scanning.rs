@@ -9,6 +9,7 @@ use slotwise::scan::{ClusterScan, ScanOptions, Ticket, Walk};
 use slotwise::slot::{Slot, SlotSet};
 use slotwise::time::Instant;
 
+use super::check::Planted;
 use super::client::Owner;
 use super::dice::Label;
 use super::trace::What;
@@ -25,6 +26,8 @@ pub struct ScanRun {
     flying: Vec<(u64, NodeId)>,
     /// When it began.
     pub since: u64,
+    /// Keys that were there when it began.
+    before: BTreeSet<Vec<u8>>,
     dirty: bool,
 }
 
@@ -71,7 +74,8 @@ impl World {
             None => Some(ClusterScan::new(&options, walks)),
         };
         let Some(scan) = scan else { return self.violate(5, "a token that was saved cannot be restored".to_owned()) };
-        self.clients[client].scan = Some(ScanRun { scan, options, keys, flying: Vec::new(), since, dirty: true });
+        let there = self.servers.names().filter(|(_, there)| *there).map(|(key, _)| key.clone()).collect();
+        self.clients[client].scan = Some(ScanRun { scan, options, keys, flying: Vec::new(), since, before: there, dirty: true });
         self.note(What::Scan, [client as u64, 0, 0]);
         self.act(|_| format!("scan c{client} count={}", options.count));
         self.drive(client);
@@ -187,8 +191,23 @@ impl World {
         }
     }
 
+    /// What is written down of a scan is wrong, if that is planted.
+    fn spoil_scan(&self, run: &mut ScanRun) {
+        if self.planted(Planted::LostKey) {
+            run.keys.remove(steady_key(0).as_bytes());
+        }
+        if self.planted(Planted::GhostKey) {
+            let ghost = self
+                .servers
+                .names()
+                .find(|(key, there)| !there && !run.before.contains(*key) && !self.servers.written(key, run.since));
+            run.keys.extend(ghost.map(|(key, _)| key.clone()));
+        }
+    }
+
     fn end_scan(&mut self, client: usize) {
-        let Some(run) = self.clients[client].scan.take() else { return };
+        let Some(mut run) = self.clients[client].scan.take() else { return };
+        self.spoil_scan(&mut run);
         let certificate = run.scan.certificate();
         let complete = certificate.check().is_ok();
         if let Some(stage) = &mut self.stage {
@@ -237,10 +256,14 @@ impl World {
                 lost.unwrap_or_default()
             )
         });
-        let stranger = run.keys.iter().find(|key| !self.servers.written(key));
+        let was = |key: &&Vec<u8>| {
+            // What a transaction writes is there when it is carried out, later than it was named.
+            run.before.contains(*key) || self.servers.written(key, run.since) || self.servers.exists(key)
+        };
+        let stranger = run.keys.iter().find(|key| !was(key));
         let text = stranger.map(|key| key.escape_ascii().to_string());
         self.check(5, text.is_none() || hostile, || {
-            format!("client {client}: the scan returned {}, which never was", text.unwrap_or_default())
+            format!("client {client}: the scan returned {}, which was not there", text.unwrap_or_default())
         });
         if self.stage.is_some() {
             return;

@@ -7,6 +7,8 @@ use slotwise::slot::Slot;
 use slotwise_std::mini::model::{ClientId, Event, Inside, Model, ModelOptions};
 
 use super::bytes::Bytes;
+use super::check::Planted;
+use super::check::health::Touched;
 use super::client::{Owner, Served};
 use super::kinds::Fault;
 use super::net::{Stage, Way};
@@ -162,8 +164,10 @@ pub struct Servers {
     /// When the other cluster was asked last.
     pub alien_at: u64,
     all_lost: u64,
-    /// Keys that were written at any time.
-    names: BTreeSet<Vec<u8>>,
+    /// Keys that were written at any time, and when last.
+    names: BTreeMap<Vec<u8>, u64>,
+    /// The first topology reply, for a planted violation.
+    pub first_news: Option<Vec<u8>>,
     /// When the model wants to be told the time.
     alarm: Option<u64>,
     /// Messages published on each channel.
@@ -207,7 +211,8 @@ impl Servers {
             lost: BTreeMap::new(),
             alien_at: 0,
             all_lost: 0,
-            names: BTreeSet::new(),
+            names: BTreeMap::new(),
+            first_news: None,
             alarm: None,
             published: BTreeMap::new(),
         };
@@ -307,26 +312,38 @@ impl Servers {
         self.all_lost >= since || self.lost.get(key).is_some_and(|at| *at >= since)
     }
 
-    /// Whether the key was ever written.
+    /// Whether the key was written at that time or later.
     #[must_use]
-    pub fn written(&self, key: &[u8]) -> bool {
-        self.names.contains(key)
+    pub fn written(&self, key: &[u8], since: u64) -> bool {
+        self.names.get(key).is_some_and(|at| *at >= since)
+    }
+
+    /// Whether some node has the key.
+    #[must_use]
+    pub fn exists(&self, key: &[u8]) -> bool {
+        (0..self.model.node_count()).any(|node| self.model.has_key(node, key))
+    }
+
+    /// The keys that were written at any time, and whether they are there.
+    pub fn names(&self) -> impl Iterator<Item = (&Vec<u8>, bool)> {
+        self.names.keys().map(|key| (key, self.exists(key)))
     }
 
     /// Notes which keys a command may write.
-    pub fn note_names(&mut self, words: &[Vec<u8>]) {
+    pub fn note_names(&mut self, words: &[Vec<u8>], now: u64) {
         let step = match words[0].as_slice() {
             b"SET" | b"INCR" | b"APPEND" | b"RPUSH" | b"LPUSH" => words.len(),
             b"MSET" => 2,
             b"EVAL" => {
-                self.names.extend(words.get(3).cloned());
+                self.names.extend(words.get(3).cloned().map(|key| (key, now)));
                 return;
             }
             _ => return,
         };
         for key in words[1..].iter().step_by(step) {
-            if !self.names.contains(key) {
-                self.names.insert(key.clone());
+            match self.names.get_mut(key) {
+                Some(at) => *at = now,
+                None => drop(self.names.insert(key.clone(), now)),
             }
         }
     }
@@ -389,6 +406,8 @@ impl World {
 
     /// The server ends the connection in order: what was answered still arrives.
     pub fn server_closes(&mut self, link: u32) {
+        let (client, node) = (self.links[link as usize].client, self.links[link as usize].node);
+        self.touch(node.map_or(Touched::Client(client), |node| Touched::Way(client, node)));
         self.end_session(link);
         if self.links[link as usize].stage == Stage::Open {
             self.put(link, Way::Down, None);
@@ -446,7 +465,7 @@ impl World {
         };
         self.check_secrets(link, words);
         self.check_words(link, words);
-        self.servers.note_names(words);
+        self.servers.note_names(words, self.now);
         self.flush();
         let Some(session) = &mut self.links[link as usize].session else { return };
         session.number += 1;
@@ -455,9 +474,11 @@ impl World {
             self.servers.alien_at = self.now;
         }
         let now = std::time::Duration::from_micros(self.now);
+        let dead = self.is_dead(link, sent);
         let model = self.servers.model_of(alien);
         model.advance(now);
-        model.request(client, words);
+        let dead = dead.then(|| vec![b"NOSUCHCOMMAND".to_vec()]);
+        model.request(client, dead.as_deref().unwrap_or(words));
         let out = model.take_output(client);
         let closing = model.is_closing(client);
         if model.is_unsettled() && !alien {
@@ -488,11 +509,48 @@ impl World {
         }
     }
 
+    /// A redirect is dialled as soon as it is given, if that is planted.
+    fn blind_dial(&mut self, client: usize, reply: &[u8]) {
+        if !self.planted(Planted::BlindDial) {
+            return;
+        }
+        let text = String::from_utf8_lossy(reply).into_owned();
+        let target = text.trim_end().split(' ').nth(2).and_then(|target| target.rsplit_once(':'));
+        if let Some((host, Ok(port))) = target.map(|(host, port)| (host, port.parse()))
+            && (text.starts_with("-MOVED ") || text.starts_with("-ASK "))
+        {
+            self.check_dial(client, &(host.to_owned(), port), None);
+        }
+    }
+
+    /// The topology as it was at first, if that is planted.
+    fn old_news(&mut self, sent: Sent, out: Vec<u8>) -> Vec<u8> {
+        let question = matches!(sent, Sent::Own(ControlFrame::ClusterSlots));
+        if !question || !self.planted(Planted::OldNews) || out.starts_with(b"-") {
+            return out;
+        }
+        self.servers.first_news.get_or_insert(out).clone()
+    }
+
+    /// Whether a slot is not served after the repair, if that is planted.
+    fn is_dead(&self, link: u32, sent: Sent) -> bool {
+        let Sent::One(tag) = sent else { return false };
+        let request = self.clients[self.links[link as usize].client].requests.get(tag as usize);
+        let slot = Owner::Probe(Slot::masked(5_000));
+        self.planted(Planted::DeadSlot) && request.is_some_and(|request| request.owner == slot)
+    }
+
     /// Sends a reply on its way, as the node sends it.
     pub(super) fn answer(&mut self, link: u32, sent: Sent, out: Vec<u8>) {
         let out = if self.links[link as usize].hostile { self.twist(link, sent, out) } else { out };
+        let out = self.old_news(sent, out);
         if !out.is_empty() && self.links[link as usize].stage == Stage::Open {
             self.put(link, Way::Down, Some(out));
+        }
+        let notes = &mut self.links[link as usize].notes;
+        let arrived = notes.sent_down;
+        if let Some(news) = notes.news.back_mut().filter(|news| news.at == u64::MAX) {
+            news.at = arrived;
         }
     }
 
@@ -525,12 +583,18 @@ impl World {
         let (client, node, hostile) = (at.client, at.node.unwrap_or(usize::MAX), at.hostile);
         self.stats.executions += u64::from(ran);
         let Some(request) = self.clients[client].requests.get_mut(tag as usize) else { return };
-        let flat = request.spec.streamed.then(|| hash_of(&wire::flatten(reply)));
+        // What is longer than the receive buffer is read as tokens too.
+        let tokens = request.spec.streamed || reply.len() >= self.options.net.receive_buffer as usize;
+        let flat = tokens.then(|| hash_of(&wire::flatten(reply)));
         let redirect = reply.starts_with(b"-MOVED ") || reply.starts_with(b"-ASK ");
-        request.served.push(Served { order, at: self.now, node, hash, flat, ran, redirect, hostile });
+        let slot = request.spec.target.slot().map(|slot| slot.get().to_string());
+        let strange =
+            redirect && slot.is_some_and(|slot| reply.split(|byte| *byte == b' ').nth(1) != Some(slot.as_bytes()));
+        request.served.push(Served { order, at: self.now, node, link, hash, flat, ran, redirect, strange, hostile });
         if ran && request.owner == Owner::Unlink {
             self.unlink_ran(client, tag, reply);
         }
+        self.blind_dial(client, reply);
     }
 
     fn served_own(&mut self, link: u32, frame: ControlFrame, out: &[u8]) {
@@ -541,22 +605,11 @@ impl World {
         if !question {
             return;
         }
-        let client = self.links[link as usize].client;
         let at = &self.links[link as usize];
         if let (Some(stage), Some(node)) = (&mut self.stage, at.node) {
             stage.questions.entry(node).or_default().push(self.now);
         }
-        let known = &mut self.clients[client].confirmed;
-        if at.session.as_ref().is_some_and(|session| session.alien) {
-            known.insert(usize::MAX);
-        }
-        for node in 0..self.servers.nodes.len() {
-            if let Some(id) = self.servers.model.node_id(node).filter(|_| !known.contains(&node))
-                && out.windows(id.len()).any(|part| part == id.as_bytes())
-            {
-                known.insert(node);
-            }
-        }
+        self.note_news(link, out);
     }
 
     /// Sends what the models have for their clients besides replies.
@@ -619,6 +672,7 @@ impl World {
             self.servers.bus.quiet = if news { 0 } else { self.servers.bus.quiet + 1 };
         }
         self.flush();
+        self.note_truth();
         self.note(What::Gossip, [self.servers.bus.turn as u64, 0, 0]);
         if self.servers.bus.quiet > pairs {
             self.servers.bus.talking = false;
@@ -630,6 +684,7 @@ impl World {
 
     /// Says that views differ now.
     pub fn unsettle(&mut self) {
+        self.note_truth();
         self.servers.bus.quiet = 0;
         if !self.servers.bus.talking {
             self.servers.bus.talking = true;
@@ -656,12 +711,14 @@ impl World {
         self.servers.alarm = None;
         self.servers.model.advance(std::time::Duration::from_micros(self.now));
         self.flush();
+        self.note_truth();
         self.set_model_alarm();
     }
 
     /// Counts a strike of a fault.
     pub fn strikes(&mut self, fault: Fault, of: u64) {
         self.stats.fault(fault);
+        self.touched_by(fault, of);
         self.note(What::Fault, [fault as u64, of, 0]);
         self.trace.say(|| fault.name().to_owned());
     }

@@ -1,5 +1,6 @@
 //! Counts over runs.
 
+use super::check::windows::Delays;
 use super::kinds::Fault;
 
 /// What happened how often.
@@ -33,6 +34,8 @@ pub struct Stats {
     pub questions: u64,
     /// Answers of servers whose redirect was delivered to the caller because the budget was spent.
     pub given_up: u64,
+    /// Delays before dials that followed failures.
+    pub delays: Delays,
 }
 
 /// The names of [`Stats::ends`].
@@ -55,6 +58,7 @@ impl Default for Stats {
             dials: 0,
             questions: 0,
             given_up: 0,
+            delays: Delays::default(),
         }
     }
 }
@@ -80,6 +84,9 @@ impl Stats {
         self.dials += other.dials;
         self.questions += other.questions;
         self.given_up += other.given_up;
+        for (row, more) in self.delays.iter_mut().zip(&other.delays) {
+            row.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+        }
         let pairs = self.faults.iter_mut().zip(&other.faults);
         let pairs = pairs.chain(self.checks.iter_mut().zip(&other.checks));
         for (sum, more) in pairs.chain(self.ends.iter_mut().zip(&other.ends)) {

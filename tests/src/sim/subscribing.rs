@@ -13,6 +13,7 @@ use slotwise::slot::Slot;
 use slotwise::time::{Duration, Instant};
 use slotwise::topology::Owner as SlotOwner;
 
+use super::check::Planted;
 use super::client::Owner;
 use super::dice::Label;
 use super::trace::What;
@@ -182,7 +183,7 @@ impl World {
             {
                 gaps += 1;
                 let name = name.to_vec();
-                subs.heard.entry(name).or_default().gap = true;
+                subs.heard.entry(name).or_default().gap = self.wishes.planted != Some(Planted::HiddenGap);
             }
         }
         self.stats.messages.1 += gaps;
@@ -245,20 +246,27 @@ impl World {
         let name = message.channel.to_vec();
         let number = std::str::from_utf8(message.payload).ok().and_then(|text| text.parse::<u64>().ok());
         let (gap, overlap) = (message.gap.is_some(), message.overlap);
+        let gap = gap && self.wishes.planted != Some(Planted::HiddenGap);
         let wanted = subs.wanted.contains(&name);
         let heard = subs.heard.entry(name.clone()).or_default();
         heard.gap |= gap;
         let before = *heard;
+        let again = Heard { last: number, gap: false };
         // What two nodes send in turn is in no order, and may come from both.
         let late = overlap && number.is_some_and(|number| before.last.is_some_and(|last| number <= last));
         *heard = if late { before } else { Heard { last: number, gap: overlap && before.gap } };
         self.stats.messages.0 += 1;
         self.note(What::Message, [client as u64, number.unwrap_or(u64::MAX), 0]);
         let text = name.escape_ascii().to_string();
-        let tainted = self.options.hostile.is_some();
+        // What an adversary publishes is its own.
+        let tainted = self.link_of(client, conn).is_none_or(|link| self.links[link as usize].hostile);
         self.check(6, wanted || tainted, || format!("client {client}: a message of {text}, which is not wanted"));
         let fault = super::check::subscriptions::gap(before, number).filter(|_| !late);
         self.check(6, fault.is_none() || tainted, || format!("client {client}: {text}: {}", fault.unwrap_or_default()));
+        if self.planted(Planted::RepeatedMessage) {
+            let fault = super::check::subscriptions::gap(again, number);
+            self.check(6, fault.is_none(), || format!("client {client}: {text}: {}", fault.unwrap_or_default()));
+        }
     }
 
     /// The map changed: subscriptions may have to move, and so may expectations.
@@ -267,7 +275,7 @@ impl World {
         if let Some(subs) = at.subs.as_mut() {
             subs.map_changed = true;
         }
-        self.check_map(client);
+        self.check_map(client, false);
     }
 
     /// Somebody publishes at the owner of a channel's slot.

@@ -2,6 +2,7 @@
 
 use slotwise_std::mini::model::{Endpoint, Restart};
 
+use super::check::health::Touched;
 use super::kinds::Fault;
 use super::servers::{PASSWORDS, node_name, port_of};
 use super::trace::What;
@@ -136,6 +137,8 @@ impl World {
         if self.servers.model.failover(replica).is_ok() {
             self.strikes(fault, replica as u64);
             self.act(|_| format!("failover N{replica}"));
+            self.touch(Touched::Node(replica));
+            self.touch(Touched::Node(old));
             // A move whose target is another node now is given up.
             for slot in moving {
                 self.servers.moving.remove(&slot);
@@ -179,9 +182,16 @@ impl World {
         if right && self.servers.nodes[heir].up && self.servers.model.take_over(heir).is_ok() {
             self.note(What::Heal, [u64::MAX, heir as u64, old as u64]);
             self.act(|_| format!("takeover N{heir}"));
+            self.touch(Touched::Node(heir));
             self.flush();
             self.unsettle();
         }
+    }
+
+    /// A node's process comes back with its data.
+    pub fn restart_node(&mut self, node: usize) {
+        self.restart(Fault::Crash, node);
+        self.unsettle();
     }
 
     fn restart(&mut self, fault: Fault, node: usize) {
@@ -259,6 +269,7 @@ impl World {
                 && self.servers.model.move_atomically(slot, node).is_ok()
             {
                 self.watch(slot);
+                self.touch(Touched::Slot(slot));
             }
         }
     }
@@ -272,6 +283,7 @@ impl World {
         let Some(to) = self.one_of(Fault::ScaleIn, &stay) else { return };
         for slot in self.servers.model.slots_of(node) {
             let _ = self.servers.model.move_atomically(slot, to);
+            self.touch(Touched::Slot(slot));
         }
         self.servers.model.settle();
         if self.servers.model.remove_node(node).is_ok() {

@@ -1,12 +1,13 @@
 //! What the applications ask for.
 
-use slotwise::cluster::SubmitError;
 use slotwise::command::{Access, CommandSpec, FULL, RetryPermission, Target, analyse};
 use slotwise::pipeline::Outcome;
 use slotwise::resp::Frame;
 use slotwise::slot::Slot;
 use slotwise::time::Duration;
 
+use super::check::Planted;
+use super::check::witness::RequestNotes;
 use super::client::{End, Owner, Request};
 use super::dice::Label;
 use super::kinds::Fault;
@@ -107,6 +108,9 @@ impl World {
         self.clients[client].sequence += 1;
         let mut token = key.to_vec();
         token.extend_from_slice(format!("|{client}|{}|", self.clients[client].sequence).as_bytes());
+        if self.planted(Planted::ShoutedPassword) {
+            token.extend_from_slice(super::servers::PASSWORDS[0].as_bytes());
+        }
         if self.options.has(Fault::LargeValue) && self.dice(Label::Fault(Fault::LargeValue as u8)).chance(10) {
             self.strikes(Fault::LargeValue, client as u64);
             let len = self.dice(Label::Fault(Fault::LargeValue as u8)).pick(&[3_000, 20_000, 200_000]);
@@ -268,6 +272,7 @@ impl World {
                     text: Vec::new(),
                     tainted: false,
                     cancelled: false,
+                    notes: RequestNotes { early: at.engine.refreshes() == 0, ..RequestNotes::default() },
                 });
                 at.open += 1;
                 at.probing += usize::from(matches!(owner, Owner::Probe(_)));
@@ -278,8 +283,7 @@ impl World {
             }
             Err(error) => {
                 self.note(What::Refused, [client as u64, tag, 0]);
-                let full = error == SubmitError::Full || self.phase == Phase::Shutdown;
-                self.check(8, full, || format!("client {client}: a good command was refused: {error}"));
+                self.check_refused(client, error);
                 None
             }
         }
@@ -352,13 +356,18 @@ impl World {
 
     /// Asks for a write to a slot, which must succeed in time.
     pub fn probe(&mut self, client: usize, slot: Slot) {
+        if !self.probe_as(client, slot, Owner::Probe(slot)) {
+            self.clients[client].probes.push(slot);
+        }
+    }
+
+    /// The same for a certain test; says whether there was room for it.
+    pub fn probe_as(&mut self, client: usize, slot: Slot, owner: Owner) -> bool {
         let mut wire = Vec::new();
         wire::command(&[b"SET", &key_in(slot), b"probe"], &mut wire);
         let spec =
             CommandSpec::new(Target::Slot(slot), Access::Write, wire.len() as u32).with_retry(RetryPermission::Always);
-        if self.submit(client, spec, wire, Owner::Probe(slot)).is_none() {
-            self.clients[client].probes.push(slot);
-        }
+        self.submit(client, spec, wire, owner).is_some()
     }
 }
 

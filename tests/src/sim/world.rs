@@ -3,11 +3,13 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use super::check::health::Health;
+use super::check::maps::Truth;
 use super::client::Client;
 use super::dice::{Dice, Label, Streams};
 use super::kinds::Fault;
 use super::net::{Link, Way};
-use super::options::{Options, Wishes};
+use super::options::{NetOptions, Options, Wishes};
 use super::servers::Servers;
 use super::stats::Stats;
 use super::trace::{Trace, What};
@@ -112,6 +114,12 @@ pub struct World {
     pub phase: Phase,
     /// The first broken promise.
     pub violation: Option<Violation>,
+    /// Who owned what.
+    pub truth: Truth,
+    /// What faults have touched.
+    pub health: Health,
+    /// The network as it was drawn; the repair mends it.
+    pub drawn: NetOptions,
     /// What a script wants servers to say, and what it was answered.
     pub stage: Option<super::script::Stage>,
     /// What a script would have to say, and when; kept if events are told in words.
@@ -128,6 +136,7 @@ impl World {
     #[must_use]
     pub fn new(options: Options, wishes: Wishes, streams: Streams) -> Self {
         let servers = Servers::new(&options);
+        let drawn = options.net;
         let clients = (0..usize::from(options.clients)).map(|number| Client::new(number, &options, &wishes)).collect();
         let trace = Trace::new(wishes.shown.unwrap_or(super::trace::SHOWN), wishes.shown.is_some());
         Self {
@@ -144,6 +153,9 @@ impl World {
             clients,
             phase: Phase::Safety,
             violation: None,
+            truth: Truth::default(),
+            health: Health::default(),
+            drawn,
             stage: None,
             acts: Vec::new(),
             later: 0,
@@ -210,6 +222,7 @@ impl World {
             self.queue.pop();
             self.now = next.at;
             self.stats.events += 1;
+            super::check::hang::step();
             self.happen(next.ev);
         }
     }

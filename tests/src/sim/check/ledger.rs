@@ -2,14 +2,22 @@
 
 use std::collections::BTreeMap;
 
+use slotwise::command::Access;
 use slotwise::pipeline::{Outcome, may_resend};
 
 use crate::sim::client::{End, Request, Served};
 
-/// I1: whether a server gave this reply to the request.
+/// I1: whether a server gave this reply to the request, on that link.
 #[must_use]
-pub fn gave(served: &[Served], hash: u64) -> bool {
-    served.iter().any(|served| served.hash == hash)
+pub fn gave(served: &[Served], link: u32, hash: u64) -> bool {
+    served.iter().any(|served| served.link == link && served.hash == hash)
+}
+
+/// Whether a command is a script that says something else than what it did.
+#[must_use]
+pub fn is_lying(request: &Request) -> bool {
+    const LIE: &[u8] = b"error_reply";
+    request.spec.script_like && request.wire.windows(LIE.len()).any(|part| part == LIE)
 }
 
 /// I3: whether the end of a request tells the truth about its executions so far.
@@ -17,14 +25,19 @@ pub fn gave(served: &[Served], hash: u64) -> bool {
 /// # Errors
 /// What is wrong.
 pub fn truth(request: &Request) -> Result<(), String> {
-    let runs = request.served.iter().filter(|served| served.ran).count();
     let Some((end, _)) = request.end else { return Ok(()) };
-    if request.tainted {
-        return Ok(());
-    }
     let repeats = may_resend(&request.spec);
-    let scripted = request.spec.script_like;
+    let scripted = is_lying(request);
+    if request.tainted {
+        // An adversary had it as well, and can say anything of what it did with it; honest servers ran it once at most.
+        let runs = request.served.iter().filter(|served| served.ran && !served.hostile).count();
+        let right = runs <= 1 || repeats || scripted;
+        return if right { Ok(()) } else { Err(format!("ended as {end:?} and honest servers ran it {runs} times")) };
+    }
+    let runs = request.served.iter().filter(|served| served.ran).count();
     let right = match end {
+        // A script runs, and what it wanted to do is refused.
+        End::Error { .. } if request.spec.script_like && !scripted => runs <= 1 || repeats,
         End::Done { .. } => runs >= 1 && (runs == 1 || repeats || scripted),
         // A script can say anything after it ran, even the truth; then it runs again.
         End::Error { .. } if scripted => true,
@@ -39,18 +52,23 @@ pub fn truth(request: &Request) -> Result<(), String> {
     if right { Ok(()) } else { Err(format!("ended as {end:?} and ran {runs} times")) }
 }
 
-/// I2: commands of one domain on one slot run in submission order, but for those that say that they were delayed.
+/// I2: commands of one domain on one slot run in submission order, but for those that say that they were delayed. Where
+/// reads may go to replicas, only the others are looked at; nor are those that an adversary had.
 #[must_use]
-pub fn order(requests: &[Request]) -> Option<String> {
+pub fn order(requests: &[Request], reads: bool) -> Option<String> {
     // By slot and domain, going backwards: the earliest execution among the later submissions.
     let mut later: BTreeMap<(u16, u16), (u64, usize)> = BTreeMap::new();
     for (tag, request) in requests.iter().enumerate().rev() {
         let Some(slot) = request.spec.target.slot() else { continue };
-        if request.spec.blocking || request.spec.subscribe {
+        let elsewhere = reads && request.spec.access == Access::Read;
+        if request.spec.blocking || request.spec.subscribe || request.tainted || elsewhere {
             continue;
         }
         let key = (slot.get(), request.spec.domain);
-        let told = matches!(request.end, Some((End::Done { resent: false }, _)));
+        let told = matches!(
+            request.end,
+            Some((End::Done { resent: false } | End::Error { resent: false, refusal: false }, _))
+        );
         let ran = request.served.iter().filter(|served| served.ran);
         if told
             && let Some((first, by)) = later.get(&key)
@@ -70,14 +88,26 @@ pub fn order(requests: &[Request]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sim::check::witness::RequestNotes;
     use crate::sim::client::Owner;
-    use slotwise::command::{Access, CommandSpec, RetryPermission, Target};
+    use slotwise::command::{CommandSpec, RetryPermission, Target};
     use slotwise::ids::CommandId;
     use slotwise::pipeline::Reason;
     use slotwise::slot::Slot;
 
     fn served(order: u64, ran: bool) -> Served {
-        Served { order, at: 0, node: 0, hash: order, flat: None, ran, redirect: false, hostile: false }
+        Served {
+            order,
+            at: 0,
+            node: 0,
+            link: 0,
+            hash: order,
+            flat: None,
+            ran,
+            redirect: false,
+            strange: false,
+            hostile: false,
+        }
     }
 
     fn request(end: End, runs: &[u64]) -> Request {
@@ -96,6 +126,7 @@ mod tests {
             text: Vec::new(),
             tainted: false,
             cancelled: false,
+            notes: RequestNotes::default(),
         }
     }
 
@@ -104,8 +135,9 @@ mod tests {
     #[test]
     fn a_reply_of_another_request_is_noticed() {
         let one = request(DONE, &[4]);
-        assert!(gave(&one.served, 4));
-        assert!(!gave(&one.served, 5));
+        assert!(gave(&one.served, 0, 4));
+        assert!(!gave(&one.served, 0, 5));
+        assert!(!gave(&one.served, 1, 4), "another connection's");
     }
 
     #[test]
@@ -148,15 +180,19 @@ mod tests {
     #[test]
     fn an_inversion_that_nobody_admits_is_noticed() {
         let fine = [request(DONE, &[1]), request(DONE, &[2]), request(DONE, &[3])];
-        assert_eq!(order(&fine), None);
+        assert_eq!(order(&fine, false), None);
         let late = |resent| [request(End::Done { resent }, &[5]), request(DONE, &[2]), request(DONE, &[6])];
-        assert!(order(&late(false)).is_some());
-        assert_eq!(order(&late(true)), None);
+        assert!(order(&late(false), false).is_some() && order(&late(false), true).is_some());
+        assert_eq!(order(&late(true), false), None);
         let mut elsewhere = late(false);
         elsewhere[0].spec.target = Target::Slot(Slot::masked(8));
-        assert_eq!(order(&elsewhere), None);
+        assert_eq!(order(&elsewhere, false), None);
         let mut other_domain = late(false);
         other_domain[0].spec.domain = 1;
-        assert_eq!(order(&other_domain), None);
+        assert_eq!(order(&other_domain, false), None);
+        let mut reads = late(false);
+        reads[0].spec.access = Access::Read;
+        assert!(order(&reads, false).is_some());
+        assert_eq!(order(&reads, true), None);
     }
 }

@@ -156,7 +156,8 @@ impl Script {
         let key = self.fill(key);
         let owner =
             self.world.servers.model.owner(Slot::of_key(key.as_bytes()).get()).ok_or("the slot has no owner")?;
-        self.world.servers.note_names(&[b"SET".to_vec(), key.clone().into_bytes(), Vec::new()]);
+        let now = self.world.now;
+        self.world.servers.note_names(&[b"SET".to_vec(), key.clone().into_bytes(), Vec::new()], now);
         self.world.servers.operate(owner, &[b"SET", key.as_bytes(), value.as_bytes()]);
         let now = self.world.now;
         self.stage().keys.push((key, now));

@@ -1,0 +1,299 @@
+//! I10: maps get right in time, and never go back. I4: which nodes a client has been told of.
+//!
+//! Of every slot that may move the history of its owners is written down. What a client knows of it is the latest place in
+//! that history that its map can stand for: a refresh may leave that place or raise it. Nothing can be asked of a client
+//! before it has been told, so topology replies are noted where they are served and count when they have arrived.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use slotwise::ids::NodeId;
+use slotwise::slot::Slot;
+use slotwise::topology::{Owner, digest};
+
+use super::super::working::{TAGS, slot_of_tag};
+use super::super::world::World;
+use crate::sim::run::T_MAP;
+use crate::sim::trace::hash_of;
+
+/// Replies that must agree before the map has to: one alone may be older than what the client knows.
+const AGREEING: u32 = 3;
+/// And for so long: a map that seems to go back is believed after a hold time of two seconds.
+const AGREED: u64 = 3_000_000;
+
+/// For so long a redirect is not taken back by a topology reply.
+const PATCHED: u64 = 1_900_000;
+/// For so long a view that was replaced does not come back.
+const REPLACED: u64 = 7_900_000;
+/// Such an answer must have been there for so long; clocks tick.
+const HOLD: u64 = 1_980_000;
+
+/// The slots of the tags: those that faults move.
+static TAGGED: LazyLock<Vec<u16>> = LazyLock::new(|| (0..TAGS).map(|tag| slot_of_tag(tag).get()).collect());
+
+/// Who owned what, one after the other.
+#[derive(Clone, Debug, Default)]
+pub struct Truth {
+    owners: BTreeMap<u16, Vec<Option<usize>>>,
+}
+
+impl Truth {
+    /// Notes who owns a slot now.
+    pub fn note(&mut self, slot: u16, owner: Option<usize>) {
+        let history = self.owners.entry(slot).or_default();
+        if history.last() != Some(&owner) {
+            history.push(owner);
+        }
+    }
+
+    /// The latest place at which that node owned the slot.
+    #[must_use]
+    pub fn place(&self, slot: u16, owner: usize) -> Option<usize> {
+        self.owners.get(&slot)?.iter().rposition(|was| *was == Some(owner))
+    }
+
+    /// How often the slot changed hands, and who has it now.
+    #[must_use]
+    pub fn now(&self, slot: u16) -> Option<(usize, Option<usize>)> {
+        let history = self.owners.get(&slot)?;
+        Some((history.len() - 1, *history.last()?))
+    }
+}
+
+/// A topology reply on its way.
+#[derive(Clone, Debug)]
+pub struct News {
+    /// It has arrived when so many bytes have; not known before it is put on its way.
+    pub at: u64,
+    /// Nodes that it names; the greatest number stands for another cluster's.
+    pub nodes: Vec<usize>,
+    /// Who owns what, as the node that was asked sees it.
+    views: Vec<(u16, Option<usize>)>,
+    said: u64,
+}
+
+/// What a client was told of a slot by topology replies: place in the history, since when, how often.
+#[derive(Clone, Copy, Debug)]
+pub struct Told {
+    place: usize,
+    since: u64,
+    last: u64,
+    times: u32,
+}
+
+/// What is known of a client's map.
+#[derive(Clone, Debug, Default)]
+pub struct MapNotes {
+    /// Places in the histories that the map stands for.
+    known: BTreeMap<u16, usize>,
+    told: BTreeMap<u16, Told>,
+    /// Slots of which redirects have told, and when, by the client's clock.
+    patches: Vec<(u16, u64)>,
+    view: View,
+    /// Views that were replaced, and when, by the client's clock.
+    replaced: Vec<(u64, u64)>,
+    /// Topology replies that have come: when, by the client's clock, and what they said.
+    heard: Vec<(u64, u64)>,
+}
+
+/// A map as a whole.
+#[derive(Clone, Copy, Debug, Default)]
+struct View {
+    digest: u64,
+    covered: u16,
+    epochs: bool,
+}
+
+impl World {
+    /// Notes what is true now of the slots that may have moved.
+    pub fn note_truth(&mut self) {
+        for slot in TAGGED.iter().chain(&self.servers.moved) {
+            let owner = self.servers.model.owner(*slot);
+            self.truth.note(*slot, owner);
+        }
+    }
+
+    /// A topology reply is on its way.
+    pub fn note_news(&mut self, link: u32, out: &[u8]) {
+        let alien = self.links[link as usize].session.as_ref().is_some_and(|session| session.alien);
+        let model = &self.servers.model;
+        let named = |node: &usize| {
+            let id = model.node_id(*node).unwrap_or("?").as_bytes();
+            out.windows(id.len()).any(|part| part == id)
+        };
+        let known = &self.clients[self.links[link as usize].client].confirmed;
+        let unknown = (0..self.servers.nodes.len()).filter(|node| !known.contains(node));
+        let mut nodes: Vec<usize> = unknown.filter(named).collect();
+        let mut views = Vec::new();
+        if alien {
+            nodes.push(usize::MAX);
+        } else if let (Some(node), true) = (self.links[link as usize].node, !out.starts_with(b"-")) {
+            let slots = TAGGED.iter().chain(&self.servers.moved);
+            views = slots.map(|slot| (*slot, model.owner_seen_by(node, *slot))).collect();
+        }
+        // Who owns what, whatever the addresses and whoever says it.
+        let said = hash_of(format!("{views:?}{alien}").as_bytes());
+        self.links[link as usize].notes.news.push_back(News { at: u64::MAX, nodes, views, said });
+    }
+
+    /// Bytes have arrived, and perhaps news with them.
+    pub fn learn(&mut self, link: u32) {
+        loop {
+            let at = &mut self.links[link as usize];
+            let (client, received, hostile) = (at.client, at.received, at.hostile);
+            if at.notes.news.front().is_none_or(|news| news.at > received) {
+                return;
+            }
+            let Some(news) = at.notes.news.pop_front() else { return };
+            let now = self.now;
+            let notes = &mut self.clients[client];
+            notes.confirmed.extend(news.nodes);
+            notes.notes.answered(link);
+            let clock = notes.at(now).as_micros();
+            notes.notes.map.heard.push((clock, news.said));
+            if hostile || news.views.is_empty() {
+                // Another cluster's, or none that can be read.
+                notes.notes.map.told.clear();
+                continue;
+            }
+            for (slot, seen) in news.views {
+                let Some((place, owner)) = self.truth.now(slot) else { continue };
+                let told = &mut notes.notes.map.told;
+                if seen != owner {
+                    told.remove(&slot);
+                    continue;
+                }
+                let fresh = Told { place, since: now, last: now, times: 0 };
+                let told = told.entry(slot).or_insert(fresh);
+                if told.place != place {
+                    *told = fresh;
+                }
+                told.times += 1;
+                told.last = now;
+            }
+        }
+    }
+
+    fn nodes_by_id(&self) -> BTreeMap<NodeId, usize> {
+        let model = &self.servers.model;
+        let id = |node| NodeId::parse(model.node_id(node)?.as_bytes());
+        (0..self.servers.nodes.len()).filter_map(|node| Some((id(node)?, node))).collect()
+    }
+
+    /// The node that a client's map has for a slot.
+    fn mapped(&self, client: usize, slot: u16, ids: &BTreeMap<NodeId, usize>) -> Option<usize> {
+        let map = self.clients[client].engine.map();
+        match map.owner(Slot::masked(slot)) {
+            Owner::Node(at) => map.node(at).and_then(|node| ids.get(&node.id()).copied()),
+            _ => None,
+        }
+    }
+
+    /// The map changed, or was replaced by a topology reply: that must not bring back what the client knew to be over.
+    ///
+    /// A redirect may, since a node that is behind gives such redirects. CLUSTER SLOTS has no epochs: a view that was
+    /// never seen before cannot be told from a newer one. What can be asked: that a redirect is not taken back for a while,
+    /// that a view which was replaced does not come back for a while, that no slots are lost, and that nothing goes back
+    /// where epochs are known; all but the last unless such an answer came before, the hold time ago.
+    pub fn check_map(&mut self, client: usize, refreshed: bool) {
+        self.note_truth();
+        let ids = self.nodes_by_id();
+        let slots: Vec<u16> = self.truth.owners.keys().copied().collect();
+        let clock = self.clients[client].at(self.now).as_micros();
+        let mut back = None;
+        let mut taken_back = None;
+        for slot in slots {
+            let Some(owner) = self.mapped(client, slot, &ids) else { continue };
+            let Some(place) = self.truth.place(slot, owner) else { continue };
+            let notes = &mut self.clients[client].notes.map;
+            let Some(before) = notes.known.insert(slot, place).filter(|before| *before != place) else { continue };
+            if !refreshed {
+                notes.patches.retain(|patch| patch.0 != slot);
+                notes.patches.push((slot, clock));
+            } else if place < before {
+                back = Some((slot, owner));
+                // The last six redirects are remembered.
+                let mut recent = notes.patches.iter().rev().take(6);
+                if recent.any(|patch| patch.0 == slot && clock.saturating_sub(patch.1) < PATCHED) {
+                    taken_back = Some(slot);
+                }
+            }
+        }
+        let map = self.clients[client].engine.map();
+        let now = View { digest: digest(&map), covered: map.covered(), epochs: map.has_epochs() };
+        let notes = &mut self.clients[client].notes.map;
+        let before = std::mem::replace(&mut notes.view, now);
+        if !refreshed {
+            return;
+        }
+        let returned = notes.replaced.iter().rev().take(4).any(|(view, at)| {
+            *view == now.digest && now.digest != before.digest && clock.saturating_sub(*at) < REPLACED
+        });
+        if before.digest != now.digest {
+            notes.replaced.push((before.digest, clock));
+        }
+        let confirmed = notes.heard.last().is_some_and(|(_, last)| {
+            let first = notes.heard.iter().find(|(_, hash)| hash == last);
+            first.is_some_and(|(at, _)| clock.saturating_sub(*at) >= HOLD)
+        });
+        let fault = if let (Some((slot, owner)), true) = (back, before.epochs && now.epochs) {
+            Some(format!("against the epochs slot {slot} belongs to node {owner} again"))
+        } else if confirmed {
+            None
+        } else if let Some(slot) = taken_back {
+            Some(format!("a redirect has just said otherwise of slot {slot}"))
+        } else if returned {
+            Some("a view that was just replaced is back".to_owned())
+        } else {
+            (now.covered < before.covered).then(|| format!("of {} slots {} are left", before.covered, now.covered))
+        };
+        self.check(10, fault.is_none(), || {
+            format!("client {client}: a refresh went back: {}", fault.unwrap_or_default())
+        });
+    }
+
+    /// A client that was told the truth of a slot, by several replies and by none the contrary, has it in its map.
+    pub fn check_told(&mut self, client: usize) {
+        let at = &self.clients[client];
+        let now = self.now;
+        if at.frozen + T_MAP > now || self.truth.owners.is_empty() {
+            return;
+        }
+        let due = |told: &Told| told.times >= AGREEING && told.last - told.since >= AGREED && now - told.since > T_MAP;
+        let due: Vec<(u16, Told)> =
+            at.notes.map.told.iter().filter(|(_, told)| due(told)).map(|(slot, told)| (*slot, *told)).collect();
+        if due.is_empty() {
+            return;
+        }
+        let ids = self.nodes_by_id();
+        for (slot, told) in due {
+            let Some((place, Some(owner))) = self.truth.now(slot) else { continue };
+            if place == told.place {
+                let seen = self.mapped(client, slot, &ids);
+                self.check(10, seen == Some(owner), || {
+                    format!(
+                        "client {client}: told {} times that slot {slot} is of node {owner}, it has {seen:?}",
+                        told.times
+                    )
+                });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Truth;
+
+    #[test]
+    fn the_history_tells_what_came_later() {
+        let mut truth = Truth::default();
+        for owner in [Some(0), Some(1), Some(1), None, Some(0)] {
+            truth.note(7, owner);
+        }
+        assert_eq!(truth.place(7, 1), Some(1));
+        assert_eq!(truth.place(7, 0), Some(3), "there and back: the later time counts");
+        assert_eq!((truth.place(7, 2), truth.place(8, 0)), (None, None));
+        assert_eq!(truth.now(7), Some((3, Some(0))));
+    }
+}

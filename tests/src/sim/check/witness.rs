@@ -1,0 +1,91 @@
+//! What the checks write down about links, requests and clients, beside what those are made of.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use slotwise::ids::NodeId;
+use slotwise::time::Instant;
+
+use super::maps::{MapNotes, News};
+use super::windows::Bucket;
+
+/// What was noticed about a link.
+#[derive(Clone, Debug)]
+pub struct LinkNotes {
+    /// The node it was dialled for; `None` for a seed.
+    pub node: Option<NodeId>,
+    /// When it was dialled.
+    pub dialled: u64,
+    /// Bytes the engine wanted to write.
+    pub offered: u64,
+    /// Bytes the transport took.
+    pub taken: u64,
+    /// When a probe was put in line last.
+    pub probed: Option<u64>,
+    /// When bytes came last, by the client's clock.
+    pub heard: Instant,
+    /// When it was ready for commands.
+    pub ready: Option<u64>,
+    /// Bytes that were put on their way to the client.
+    pub sent_down: u64,
+    /// Topology replies on their way to the client.
+    pub news: VecDeque<News>,
+}
+
+impl Default for LinkNotes {
+    fn default() -> Self {
+        Self {
+            node: None,
+            dialled: 0,
+            offered: 0,
+            taken: 0,
+            probed: None,
+            heard: Instant::from_micros(0),
+            ready: None,
+            sent_down: 0,
+            news: VecDeque::new(),
+        }
+    }
+}
+
+/// What was noticed about a request.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RequestNotes {
+    /// The link it was written on last, and where in its stream it begins.
+    pub place: Option<(u32, u64)>,
+    /// It was given to a transport before, and no refusal is known of that.
+    pub left: bool,
+    /// It was submitted before there was a map.
+    pub early: bool,
+    /// How often it went on at once after a refusal.
+    pub hasty: u32,
+}
+
+/// What was noticed about a client.
+#[derive(Clone, Debug, Default)]
+pub struct ClientNotes {
+    /// When its timer rang last, and how often at that time.
+    pub rang: (u64, u32),
+    /// What its map stands for.
+    pub map: MapNotes,
+    /// When its table of commands was seen full.
+    pub full: u64,
+    /// Requests before this one have ended.
+    pub oldest: usize,
+    /// Dials: when, by its clock, and for which node.
+    pub dials: Vec<(u64, Option<NodeId>)>,
+    /// Topology questions without an answer: link, and when, by its clock.
+    pub questions: Vec<(u32, u64)>,
+    /// How many topology questions it may ask.
+    pub bucket: Bucket,
+    /// Nodes whose last connections failed: how many of them, and when the last one did.
+    pub failed: BTreeMap<Option<NodeId>, (usize, u64)>,
+}
+
+impl ClientNotes {
+    /// A topology question was answered on that link.
+    pub fn answered(&mut self, link: u32) {
+        if let Some(at) = self.questions.iter().position(|question| question.0 == link) {
+            self.questions.remove(at);
+        }
+    }
+}
