@@ -385,8 +385,8 @@ impl World {
                     if let Some(output) = progress.output {
                         self.output(client, link, conn, output);
                     }
-                    if self.clients[client].engine.adopted() {
-                        self.check_map(client, true);
+                    if let Some(refreshed) = self.clients[client].engine.changed() {
+                        self.check_map(client, refreshed);
                     }
                     if done || self.violation.is_some() {
                         break;

@@ -11,7 +11,6 @@ use super::check::Planted;
 use super::check::health::T_OK;
 use super::client::{End, Owner};
 use super::dice::{Label, Streams};
-use super::kinds::Fault;
 use super::options::{Options, Wishes};
 use super::subscribing::channel;
 use super::trace::What;
@@ -183,12 +182,11 @@ impl World {
         // Slots of which the client may have heard nothing yet, and some others.
         let mut slots: Vec<Slot> = Self::watched();
         slots.extend([0, 5_000, 10_000, 16_383].map(Slot::masked));
-        // An adversary serves nobody. One that swallows replies can keep commands of a slot that left it waiting for them.
-        let hostile = self.options.hostile.map(usize::from);
-        if self.options.has(Fault::Missing) {
+        // Of runs with an adversary this is not asked: one that swallows replies can keep commands of a slot that left it
+        // waiting for them.
+        if self.options.hostile.is_some() {
             slots.clear();
         }
-        slots.retain(|slot| hostile.is_none() || self.servers.model.owner(slot.get()) != hostile);
         for client in 0..self.clients.len() {
             if !self.clients[client].dropped {
                 for slot in &slots {

@@ -84,8 +84,8 @@ pub struct Told {
 /// What is known of a client's map.
 #[derive(Clone, Debug, Default)]
 pub struct MapNotes {
-    /// Places in the histories that the map stands for.
-    known: BTreeMap<u16, usize>,
+    /// Places in the histories that the map stands for, and the epochs of the owners, where known.
+    known: BTreeMap<u16, (usize, Option<u64>)>,
     told: BTreeMap<u16, Told>,
     /// Slots of which redirects have told, and when, by the client's clock.
     patches: Vec<(u16, u64)>,
@@ -132,7 +132,7 @@ impl World {
             views = slots.map(|slot| (*slot, model.owner_seen_by(node, *slot))).collect();
         }
         // Who owns what, whatever the addresses and whoever says it.
-        let said = hash_of(format!("{views:?}{alien}").as_bytes());
+        let said = hash_of(format!("{:?}{alien}", views.get(..TAGGED.len())).as_bytes());
         self.links[link as usize].notes.news.push_back(News { at: u64::MAX, nodes, views, said });
     }
 
@@ -180,11 +180,11 @@ impl World {
         (0..self.servers.nodes.len()).filter_map(|node| Some((id(node)?, node))).collect()
     }
 
-    /// The node that a client's map has for a slot.
-    fn mapped(&self, client: usize, slot: u16, ids: &BTreeMap<NodeId, usize>) -> Option<usize> {
+    /// The node that a client's map has for a slot, and its epoch.
+    fn mapped(&self, client: usize, slot: u16, ids: &BTreeMap<NodeId, usize>) -> Option<(usize, Option<u64>)> {
         let map = self.clients[client].engine.map();
         match map.owner(Slot::masked(slot)) {
-            Owner::Node(at) => map.node(at).and_then(|node| ids.get(&node.id()).copied()),
+            Owner::Node(at) => map.node(at).and_then(|node| Some((*ids.get(&node.id())?, node.epoch()))),
             _ => None,
         }
     }
@@ -200,18 +200,20 @@ impl World {
         let ids = self.nodes_by_id();
         let slots: Vec<u16> = self.truth.owners.keys().copied().collect();
         let clock = self.clients[client].at(self.now).as_micros();
-        let mut back = None;
+        let mut lower = None;
         let mut taken_back = None;
         for slot in slots {
-            let Some(owner) = self.mapped(client, slot, &ids) else { continue };
+            let Some((owner, epoch)) = self.mapped(client, slot, &ids) else { continue };
             let Some(place) = self.truth.place(slot, owner) else { continue };
             let notes = &mut self.clients[client].notes.map;
-            let Some(before) = notes.known.insert(slot, place).filter(|before| *before != place) else { continue };
+            let before = notes.known.insert(slot, (place, epoch));
+            let Some((before, old)) = before.filter(|before| before.0 != place) else { continue };
             if !refreshed {
                 notes.patches.retain(|patch| patch.0 != slot);
                 notes.patches.push((slot, clock));
             } else if place < before {
-                back = Some((slot, owner));
+                // The higher epoch has the slot.
+                lower = lower.or_else(|| (epoch? < old?).then_some((slot, owner)));
                 // The last six redirects are remembered.
                 let mut recent = notes.patches.iter().rev().take(6);
                 if recent.any(|patch| patch.0 == slot && clock.saturating_sub(patch.1) < PATCHED) {
@@ -227,7 +229,8 @@ impl World {
             return;
         }
         let returned = notes.replaced.iter().rev().take(4).any(|(view, at)| {
-            *view == now.digest && now.digest != before.digest && clock.saturating_sub(*at) < REPLACED
+            let judged = !before.epochs || !now.epochs;
+            *view == now.digest && now.digest != before.digest && judged && clock.saturating_sub(*at) < REPLACED
         });
         if before.digest != now.digest {
             notes.replaced.push((before.digest, clock));
@@ -236,7 +239,7 @@ impl World {
             let first = notes.heard.iter().find(|(_, hash)| hash == last);
             first.is_some_and(|(at, _)| clock.saturating_sub(*at) >= HOLD)
         });
-        let fault = if let (Some((slot, owner)), true) = (back, before.epochs && now.epochs) {
+        let fault = if let Some((slot, owner)) = lower {
             Some(format!("against the epochs slot {slot} belongs to node {owner} again"))
         } else if confirmed {
             None
@@ -269,7 +272,7 @@ impl World {
         for (slot, told) in due {
             let Some((place, Some(owner))) = self.truth.now(slot) else { continue };
             if place == told.place {
-                let seen = self.mapped(client, slot, &ids);
+                let seen = self.mapped(client, slot, &ids).map(|seen| seen.0);
                 self.check(10, seen == Some(owner), || {
                     format!(
                         "client {client}: told {} times that slot {slot} is of node {owner}, it has {seen:?}",

@@ -28,8 +28,8 @@ pub struct Watched {
     allocated: i64,
     /// The most that the tables may come to.
     budget: usize,
-    /// Topology replies taken over since that was last asked.
-    adopted: bool,
+    /// The map was changed in the last call with input, and whether a topology reply did that.
+    changed: Option<bool>,
     /// Whether texts are read.
     listens: bool,
     text: String,
@@ -66,7 +66,7 @@ impl Watched {
             most_idle: 0,
             allocated,
             budget: budget + state,
-            adopted: false,
+            changed: None,
             listens: false,
             text: String::new(),
             told: None,
@@ -96,11 +96,9 @@ impl Watched {
         most
     }
 
-    /// I10: whether a topology reply was taken over since this was last asked.
-    pub const fn adopted(&mut self) -> bool {
-        let adopted = self.adopted;
-        self.adopted = false;
-        adopted
+    /// I10: whether the last input changed the map, and if so, whether as a topology reply.
+    pub const fn changed(&mut self) -> Option<bool> {
+        self.changed.take()
     }
 
     fn call<R>(&mut self, call: impl FnOnce(&mut Cluster<SimStorage>) -> R) -> R {
@@ -209,9 +207,12 @@ impl Watched {
         rx: &'rx [u8],
         can_grow: bool,
     ) -> Result<Progress<'rx>, ConnectionError> {
-        let before = self.cluster.refreshes();
+        let before = (self.cluster.refreshes(), self.cluster.map().version());
         let result = self.call(|cluster| cluster.handle_input(now, conn, env, rx, can_grow));
-        self.adopted |= self.cluster.refreshes() != before;
+        let after = (self.cluster.refreshes(), self.cluster.map().version());
+        if after != before {
+            self.changed = Some(after.0 != before.0);
+        }
         match &result {
             // The driver counts how often it presents the same bytes.
             Ok(progress) if progress.consumed == 0 && progress.output.is_none() => {}
