@@ -20,10 +20,7 @@ static HEAP: Counting = Counting;
 const RARE: &[Fault] = &[];
 
 /// Kinds of faults that still break a promise, and which: a seed in which they do holds without them.
-///
-/// - Connections to a node of another cluster, I10: the other cluster's map is taken over at once, and the vote against
-///   it can end in a tie that lasts for as long as one node alone answers.
-const OPEN_FAULTS: &[(Fault, u8)] = &[(Fault::ConnectWrong, 10)];
+const OPEN_FAULTS: &[(Fault, u8)] = &[];
 
 /// Seeds with a broken promise that is still to be mended, and which: they must fail until then, so that none is kept
 /// here for longer than that.
@@ -86,8 +83,7 @@ fn no_promise_is_broken() {
     assert!(stats.scans.0 > 20, "{:?} scans", stats.scans);
     assert!(stats.messages.1 > 20, "{:?} messages and gaps", stats.messages);
     assert!(stats.ends.iter().all(|count| *count > 0), "{:?}", stats.ends);
-    // I7 over all of them: the back-off grows, and is spread.
-    assert!(stats.delays[0].iter().sum::<u64>() > 200, "{:?}", stats.delays);
+    // I7 over all of them: the back-off is spread.
     assert_eq!(back_off(&stats.delays), None);
 }
 
@@ -160,12 +156,15 @@ noticed! {
 #[test]
 fn many_clients_come_back_without_a_storm() {
     const CLIENTS: usize = 300;
-    let Storm { peak, late, back } = storm(CLIENTS, &Wishes::default());
+    let Storm { peak, late, back, delays } = storm(CLIENTS, &Wishes::default());
     println!("of {CLIENTS} clients: {peak} dials in the worst 100 ms, {late} in those after ten seconds, {back} back");
     // The first delays are below 50 and 100 ms: each client tries twice and some thrice in the first window.
     assert!(peak <= CLIENTS * 4, "{peak} dials within 100 ms");
     assert!(late <= CLIENTS / 8, "{late} dials within 100 ms, ten seconds on");
     assert_eq!(back, CLIENTS);
+    println!("delays before dials, by failures and quarters: {delays:?}");
+    assert!(delays[1..7].iter().all(|row| row.iter().sum::<u64>() >= 200), "{delays:?}");
+    assert_eq!(back_off(&delays), None);
     let hasty = storm(CLIENTS / 10, &Wishes { planted: Some(Planted::NoBackoff), ..Wishes::default() });
     assert!(hasty.late > CLIENTS / 10, "{hasty:?}: a storm that is planted is not noticed");
 }

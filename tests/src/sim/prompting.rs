@@ -40,6 +40,7 @@ impl World {
             last.hash = hash_of(&bytes[..len]);
             last.flat = Some(hash_of(&wire::flatten(&bytes[..len])));
             last.ran &= !is_refusal(bytes);
+            last.redirect = bytes.starts_with(b"-MOVED ") || bytes.starts_with(b"-ASK ");
         }
     }
 
@@ -71,8 +72,8 @@ impl World {
             {
                 let len = wire::value_len(bytes).unwrap_or(bytes.len());
                 let (hash, flat) = (hash_of(&bytes[..len]), None);
-                let (ran, redirect) = (false, true);
-                request.served.push(Served { order, at, node, hash, flat, ran, redirect, hostile: false });
+                let (ran, redirect, strange, hostile) = (false, true, false, false);
+                request.served.push(Served { order, at, node, link, hash, flat, ran, redirect, strange, hostile });
             }
             self.put(link, Way::Down, Some(bytes.to_vec()));
             self.at(self.now, Ev::Node(node));

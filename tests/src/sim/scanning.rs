@@ -75,7 +75,8 @@ impl World {
         };
         let Some(scan) = scan else { return self.violate(5, "a token that was saved cannot be restored".to_owned()) };
         let there = self.servers.names().filter(|(_, there)| *there).map(|(key, _)| key.clone()).collect();
-        self.clients[client].scan = Some(ScanRun { scan, options, keys, flying: Vec::new(), since, before: there, dirty: true });
+        self.clients[client].scan =
+            Some(ScanRun { scan, options, keys, flying: Vec::new(), since, before: there, dirty: true });
         self.note(What::Scan, [client as u64, 0, 0]);
         self.act(|_| format!("scan c{client} count={}", options.count));
         self.drive(client);

@@ -150,7 +150,12 @@ impl World {
             notes.confirmed.extend(news.nodes);
             notes.notes.answered(link);
             let clock = notes.at(now).as_micros();
-            notes.notes.map.heard.push((clock, news.said));
+            let map = &mut notes.notes.map;
+            if map.heard.last().is_some_and(|(_, said)| *said != news.said) {
+                // What seems to go back is believed as a whole: whatever else changes begins it anew.
+                map.told.clear();
+            }
+            map.heard.push((clock, news.said));
             if hostile || news.views.is_empty() {
                 // Another cluster's, or none that can be read.
                 notes.notes.map.told.clear();
@@ -203,8 +208,13 @@ impl World {
         let mut lower = None;
         let mut taken_back = None;
         for slot in slots {
-            let Some((owner, epoch)) = self.mapped(client, slot, &ids) else { continue };
-            let Some(place) = self.truth.place(slot, owner) else { continue };
+            let seen = self.mapped(client, slot, &ids);
+            let seen = seen.and_then(|(owner, epoch)| Some((owner, epoch, self.truth.place(slot, owner)?)));
+            let Some((owner, epoch, place)) = seen else {
+                // A node that never had it: what was known before is overruled.
+                self.clients[client].notes.map.known.remove(&slot);
+                continue;
+            };
             let notes = &mut self.clients[client].notes.map;
             let before = notes.known.insert(slot, (place, epoch));
             let Some((before, old)) = before.filter(|before| before.0 != place) else { continue };
@@ -214,9 +224,9 @@ impl World {
             } else if place < before {
                 // The higher epoch has the slot.
                 lower = lower.or_else(|| (epoch? < old?).then_some((slot, owner)));
-                // The last six redirects are remembered.
-                let mut recent = notes.patches.iter().rev().take(6);
-                if recent.any(|patch| patch.0 == slot && clock.saturating_sub(patch.1) < PATCHED) {
+                // Some redirects are remembered, not many; those that changed nothing count too.
+                let recent = notes.patches.iter().filter(|patch| clock.saturating_sub(patch.1) < PATCHED);
+                if recent.clone().any(|patch| patch.0 == slot) && recent.count() <= 2 {
                     taken_back = Some(slot);
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::windows::densest;
+use super::windows::{Delays, densest};
 use crate::sim::client::Client;
 use crate::sim::dice::Streams;
 use crate::sim::kinds::Fault;
@@ -23,13 +23,15 @@ pub struct Storm {
     pub late: usize,
     /// Clients that had a connection to it again five back-offs after it came back.
     pub back: usize,
+    /// The delays before the dials.
+    pub delays: Delays,
 }
 
 /// So many clients want one node that goes away and comes back.
 #[must_use]
 pub fn storm(clients: usize, wishes: &Wishes) -> Storm {
-    let mut streams = Streams::taped(&[]);
-    let mut options = Options::draw(&mut streams, wishes);
+    let mut options = Options::draw(&mut Streams::taped(&[]), wishes);
+    let streams = Streams::seeded(7);
     (options.clients, options.shards, options.steady) = (1, (3, 0), 0);
     (options.channels, options.scans, options.password) = (0, false, false);
     (options.net.delay, options.net.spread, options.net.cut) = (500, 1_000, Cut::Whole);
@@ -71,5 +73,6 @@ pub fn storm(clients: usize, wishes: &Wishes) -> Storm {
         peak: densest(&all, WINDOW),
         late: densest(dials.get(&true).map_or(&[], Vec::as_slice), WINDOW),
         back: back.into_iter().filter(|back| *back).count(),
+        delays: world.stats.delays,
     }
 }

@@ -102,8 +102,8 @@ impl Script {
                 compare(count, how)
             }
             ["dialled", host, ref how @ ..] => {
-                let dials = world.clients.iter().flat_map(|client| &client.dialled);
-                compare(dials.filter(|(at, addr)| *at >= self.mark && addr.0.starts_with(host)).count() as u64, how)
+                let dials = world.links.iter().filter(|link| link.notes.dialled >= self.mark);
+                compare(dials.filter(|link| link.addr.0.starts_with(host)).count() as u64, how)
             }
             ["pushes", client, text, ref how @ ..] => {
                 let (client, text) = (self.client(client)?, self.fill(text));
