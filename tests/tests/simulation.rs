@@ -24,10 +24,7 @@ const OPEN_FAULTS: &[(Fault, u8)] = &[];
 
 /// Seeds with a broken promise that is still to be mended, and which: they must fail until then, so that none is kept
 /// here for longer than that.
-///
-/// - 96, I14: a reply of a script that looks like a redirect is held back until a topology reply shows whether it is
-///   true. Several of them behind one another on a connection add up to more silence than is allowed.
-const OPEN: &[(u64, u8)] = &[(96, 14)];
+const OPEN: &[(u64, u8)] = &[];
 
 /// Seeds within which every planted violation must be noticed.
 const NOTICED: u64 = 100;

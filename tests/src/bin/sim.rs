@@ -125,7 +125,7 @@ fn main() -> ExitCode {
         for seed in read.from..read.from.saturating_add(seeds) {
             hang::begin(seed);
             // One in a hundred runs twice (I12).
-            let play = if seed % 100 == 0 { run::seed_twice } else { run::seed };
+            let play = if seed.is_multiple_of(100) { run::seed_twice } else { run::seed };
             let report = play(seed, &read.wishes);
             if let Some(folder) = &read.save
                 && let Err(error) = std::fs::write(folder.join(format!("seed-{seed}")), &report.raw_tape)

@@ -434,7 +434,7 @@ impl World {
                 if last {
                     let refusal = is_refusal(raw);
                     let end = if frame.is_error() { End::Error { resent, refusal } } else { End::Done { resent } };
-                    let lies = self.planted(Planted::ClaimedRefused) && tag % 16 == 0;
+                    let lies = self.planted(Planted::ClaimedRefused) && tag.is_multiple_of(16);
                     let end = if lies { End::Error { resent, refusal: true } } else { end };
                     self.ended(client, tag, end);
                 }

@@ -99,7 +99,7 @@ impl World {
             | Fault::Nat => self.touch(Touched::Node(at)),
             Fault::Failover | Fault::FailoverMigrating => {}
             Fault::Migration | Fault::MigrationAtomic | Fault::MigrationAborted | Fault::Aba | Fault::DelSlots => {
-                self.touch(Touched::Slot(of as u16))
+                self.touch(Touched::Slot(of as u16));
             }
             Fault::Acl => {}
             Fault::Slowness | Fault::Password | Fault::Endpoints => self.touch(Touched::All),
@@ -196,7 +196,11 @@ impl World {
     /// How long what a healthy node says is held back, if that is planted.
     #[must_use]
     pub fn withheld(&self, link: u32) -> u64 {
-        if self.planted(Planted::Withheld) && link % 2 == 0 && self.phase == Phase::Safety { T_OK + 500_000 } else { 0 }
+        if self.planted(Planted::Withheld) && link.is_multiple_of(2) && self.phase == Phase::Safety {
+            T_OK + 500_000
+        } else {
+            0
+        }
     }
 }
 
