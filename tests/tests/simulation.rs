@@ -153,8 +153,9 @@ noticed! {
 #[test]
 fn many_clients_come_back_without_a_storm() {
     const CLIENTS: usize = 300;
-    let Storm { peak, late, back, delays } = storm(CLIENTS, &Wishes::default());
+    let Storm { peak, late, back, delays, broken } = storm(CLIENTS, &Wishes::default());
     println!("of {CLIENTS} clients: {peak} dials in the worst 100 ms, {late} in those after ten seconds, {back} back");
+    assert_eq!(broken, None);
     // The first delays are below 50 and 100 ms: each client tries twice and some thrice in the first window.
     assert!(peak <= CLIENTS * 4, "{peak} dials within 100 ms");
     assert!(late <= CLIENTS / 8, "{late} dials within 100 ms, ten seconds on");
@@ -163,5 +164,5 @@ fn many_clients_come_back_without_a_storm() {
     assert!(delays[1..7].iter().all(|row| row.iter().sum::<u64>() >= 200), "{delays:?}");
     assert_eq!(back_off(&delays), None);
     let hasty = storm(CLIENTS / 10, &Wishes { planted: Some(Planted::NoBackoff), ..Wishes::default() });
-    assert!(hasty.late > CLIENTS / 10, "{hasty:?}: a storm that is planted is not noticed");
+    assert_eq!(hasty.broken, Some(7), "{hasty:?}: a storm that is planted is not noticed");
 }

@@ -25,6 +25,8 @@ pub struct Storm {
     pub back: usize,
     /// The delays before the dials.
     pub delays: Delays,
+    /// The promise that was broken meanwhile.
+    pub broken: Option<u8>,
 }
 
 /// So many clients want one node that goes away and comes back.
@@ -74,5 +76,6 @@ pub fn storm(clients: usize, wishes: &Wishes) -> Storm {
         late: densest(dials.get(&true).map_or(&[], Vec::as_slice), WINDOW),
         back: back.into_iter().filter(|back| *back).count(),
         delays: world.stats.delays,
+        broken: world.violation.map(|violation| violation.invariant),
     }
 }
