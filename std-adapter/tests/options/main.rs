@@ -1,6 +1,7 @@
 //! What a client is set up with, against the mini cluster: bounds, observers, counters, and what is never shown.
 
 mod observing;
+mod secrets;
 
 use std::time::Duration;
 
