@@ -1,5 +1,6 @@
 //! Subscriptions in a cluster that changes under them: what is wanted is subscribed in the end, and no loss is hidden.
 
+mod refusals;
 mod steps;
 
 use super::*;
