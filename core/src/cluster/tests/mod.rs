@@ -245,6 +245,11 @@ impl World {
         self.feed(addr, second);
     }
 
+    /// Bytes of a connection that were not taken yet.
+    pub(super) fn unread(&self, addr: &str) -> usize {
+        self.rx[&self.at(addr)].len()
+    }
+
     pub(super) fn read(&mut self, at: usize) {
         let mut taken = false;
         loop {

@@ -361,3 +361,20 @@ fn an_attribute_before_a_refusal_is_no_answer() {
         }
     }
 }
+
+/// An attribute in front of a reply that does not fit the buffer: the reply comes in pieces all the same.
+#[test]
+fn an_attribute_before_a_large_reply_is_passed_over() {
+    for attribute in ["|1\r\n+ttl\r\n:3600\r\n", "|0\r\n", "|1\r\n$3\r\nkey\r\n*2\r\n:1\r\n:2\r\n"] {
+        for times in [1, 3] {
+            let mut world = World::quiet();
+            world.can_grow = false;
+            world.get(5);
+            world.feed(A, &format!("{}$20000\r\n{}", attribute.repeat(times), "x".repeat(5_000)));
+            assert!(!world.take_out().is_empty(), "{attribute:?}");
+            world.feed(A, &format!("{}\r\n", "x".repeat(15_000)));
+            assert_eq!(world.unread(A), 0, "{attribute:?}");
+            assert_eq!(world.cluster.commands_live(), 0, "{attribute:?}");
+        }
+    }
+}
