@@ -10,9 +10,12 @@ use slotwise_std::{Batch, Client, NodeCounters, Notice};
 
 use super::{cluster, quiet};
 
+/// Texts, and how many of each name.
+type Told = (Vec<String>, BTreeMap<&'static str, u64>);
+
 /// What an observer was told, as text and counted by name.
 #[derive(Clone, Debug, Default)]
-struct Seen(Arc<Mutex<(Vec<String>, BTreeMap<&'static str, u64>)>>);
+struct Seen(Arc<Mutex<Told>>);
 
 impl Seen {
     fn observer(&self) -> impl Fn(&Notice<'_>) + Send + Sync + 'static {
