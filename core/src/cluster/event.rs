@@ -29,7 +29,7 @@ pub enum CloseReason {
     OutOfStep,
     /// It was silent for too long with commands in flight.
     Silent,
-    /// Its node left the cluster, or it was a lease that nobody used.
+    /// Its node left the cluster, another node answered at its address, or it was a lease that nobody used.
     Retired,
     /// The engine is shutting down.
     Shutdown,

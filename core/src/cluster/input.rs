@@ -104,7 +104,8 @@ impl Engine<'_> {
                 Front::Unclear => return Ok(Step::More),
                 Front::TooEarly => return Err(ConnectionError::OutOfStep),
             }
-            if flying.has(Flag::SUBSCRIBE) && !flying.has(Flag::ASKING) && *first != b'-' {
+            let fenced = flying.has(Flag::SUBSCRIBE) && !flying.has(Flag::ASKING);
+            if fenced && (*first != b'-' || flying.has(Flag::STARTED)) {
                 // The answer of the fence behind it: the subscribe itself was answered by pushes.
                 self.confirm(now, conn, head);
                 return Ok(Step::Again);
@@ -156,8 +157,9 @@ impl Engine<'_> {
             return if frame.is_push() { Ok(Step::Again) } else { self.replay(now, conn, env, &frame) };
         }
         if frame.is_push() || (entry.purpose == Purpose::Subscriber && is_message(&frame)) {
-            let conn = entry.id(conn);
-            return Ok(Step::Output(Output::Push { conn, frame }));
+            let id = entry.id(conn);
+            self.note_subscribed(conn, &frame);
+            return Ok(Step::Output(Output::Push { conn: id, frame }));
         }
         // RESP2 answers the fence with an array too, and arrays are read before it is known what they are.
         let head = entry.in_flight.front();
@@ -168,6 +170,18 @@ impl Engine<'_> {
         let step = self.reply(now, conn, &frame)?;
         self.unread_if_stalled(conn, extent.len, consumed);
         Ok(step)
+    }
+
+    /// A confirmation: the subscribe command in flight was accepted, so an error that comes now is its fence's.
+    fn note_subscribed(&mut self, conn: u32, frame: &Frame<'_>) {
+        let kind = frame.children().next().and_then(|first| first.bytes());
+        if let Some(b"subscribe" | b"psubscribe" | b"ssubscribe") = kind
+            && let Some(head) = self.conn(conn).in_flight.front()
+            && self.peek(head).has(Flag::SUBSCRIBE)
+            && !self.peek(head).has(Flag::ASKING)
+        {
+            self.entry(head).set(Flag::STARTED, true);
+        }
     }
 
     /// A stalled reply stays unread until a topology reply shows whether it tells the truth.

@@ -1,5 +1,6 @@
 //! Whole replies: the redirects and refusals among them are dealt with, the others are handed out.
 
+use crate::cluster::conn::ConnState;
 use crate::cluster::engine::Engine;
 use crate::cluster::event::{ConnectionError, Output};
 use crate::cluster::input::Step;
@@ -187,6 +188,8 @@ impl Engine<'_> {
 
     fn group_retry(&mut self, now: Instant, conn: u32, flying: &Entry, line: &[u8]) -> Option<GroupRetry> {
         let error = ServerError::parse(line);
+        // A redirect that cannot be followed yet is no hop, but an attempt.
+        let later = (flying.attempts() < self.s.config.max_attempts).then_some(GroupRetry::Later);
         match decide(&error, &flying.spec(), self.budget(flying), self.s.config.follow_redirects()) {
             Decision::Deliver { refresh } => {
                 self.refresh_if(now, refresh);
@@ -194,17 +197,17 @@ impl Engine<'_> {
             }
             Decision::Moved(target) => {
                 let slot = flying.slot()?;
-                match self.resolve(now, conn, target, false) {
+                match self.resolve_moved(now, conn, target) {
                     Some(node) => {
                         self.patch(now, conn, slot, node);
                         Some(GroupRetry::Moved)
                     }
-                    None => Some(GroupRetry::Later),
+                    None => later,
                 }
             }
             Decision::Ask(target) => match self.resolve(now, conn, target, true) {
                 Some(node) => Some(GroupRetry::Ask(node)),
-                None => Some(GroupRetry::Later),
+                None => later,
             },
             Decision::Later { refresh } => {
                 self.refresh_if(now, refresh);
@@ -256,7 +259,7 @@ impl Engine<'_> {
                 if flying.has(Flag::SCRIPT) {
                     return Ok(self.script_moved(now, conn, head, slot));
                 }
-                let node = self.resolve(now, conn, target, false);
+                let node = self.resolve_moved(now, conn, target);
                 if node.is_none() && flying.attempts() >= self.s.config.max_attempts {
                     return Ok(false);
                 }
@@ -299,6 +302,10 @@ impl Engine<'_> {
             }
         } else {
             entry.count_attempt();
+            // Sent back by a node that is not the one it was dialled for: that is a hop, or it would go on for long.
+            if self.conn(conn).state == ConnState::Draining {
+                self.entry(head).count_hop();
+            }
             self.park_refused(now, head);
         }
         self.settle(now, conn);
@@ -330,6 +337,24 @@ impl Engine<'_> {
             self.drive_refresh(now);
         }
         found
+    }
+
+    /// The node a MOVED names. A node that sends a command to itself is not the one its connection was dialled for: the
+    /// name or the address leads elsewhere meanwhile. Then the connection takes no more commands and is dialled again,
+    /// with back-off, once those in flight are answered.
+    fn resolve_moved(&mut self, now: Instant, conn: u32, target: RedirectTarget<'_>) -> Option<NodeIndex> {
+        let found = self.resolve(now, conn, target, false)?;
+        let id = self.map().node(found)?.id();
+        if self.node_of(conn) != Some(id) {
+            return Some(found);
+        }
+        debug!("connection {}: MOVED to itself", conn);
+        let entry = self.conn(conn);
+        if entry.state == ConnState::Ready {
+            entry.state = ConnState::Draining;
+        }
+        self.s.refresh.request(now, Why::Redirect(None));
+        None
     }
 
     fn seed_identified(&mut self, now: Instant, conn: u32, frame: &Frame<'_>) {

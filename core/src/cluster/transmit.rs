@@ -88,7 +88,8 @@ impl Engine<'_> {
     fn next_command(&mut self, now: Instant, conn: u32) -> Option<Transmit> {
         let window = self.s.config.window();
         let entry = self.conn(conn);
-        let busy = entry.purpose == Purpose::Lease && !entry.in_flight.is_empty();
+        // One that is to be dialled anew keeps its queue until then.
+        let busy = entry.state == ConnState::Draining || entry.purpose == Purpose::Lease && !entry.in_flight.is_empty();
         if entry.in_flight.len() >= window || busy {
             return None;
         }

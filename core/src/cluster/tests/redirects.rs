@@ -378,3 +378,38 @@ fn an_attribute_before_a_large_reply_is_passed_over() {
         }
     }
 }
+
+#[test]
+fn a_group_sent_to_an_unknown_node_is_not_tried_for_ever() {
+    let mut world = World::quiet_with(|config| {
+        config.command_timeout = Duration::from_secs(600);
+        config.max_attempts = 5;
+    });
+    world.submit(CommandSpec { replies: 3, ..World::spec(5, Access::Write) });
+    let mut tries = 0;
+    while world.take_out().is_empty() && tries < 50 {
+        tries += 1;
+        world.feed(A, "-MOVED 5 6.6.6.6:6\r\n-MOVED 5 6.6.6.6:6\r\n-EXECABORT Transaction discarded\r\n");
+        world.wait(Duration::from_secs(3));
+    }
+    assert_eq!(tries, 1 + 5);
+}
+
+#[test]
+fn a_node_that_sends_to_itself_is_dialled_again() {
+    let mut world = World::quiet();
+    let (first, second) = (world.set(5), world.set(5));
+    world.feed(A, "-MOVED 5 127.0.0.1:7001\r\n");
+    assert!(world.is_connected(A), "a command is in flight");
+    let third = world.set(6);
+    world.feed(A, "+OK\r\n");
+    assert_eq!(world.take_out(), [reply(second, "+OK")]);
+    assert!(!world.is_connected(A), "whoever it is, it is not the node");
+    let dials = world.dials.len();
+    world.wait(Duration::from_secs(3));
+    assert_eq!(world.dials[dials..], [A]);
+    world.sent.clear();
+    world.join(A);
+    let sent = world.sent[&world.at(A)].clone();
+    assert!(sent.contains(&cmd(first)) && sent.contains(&cmd(third)), "{sent:?}");
+}

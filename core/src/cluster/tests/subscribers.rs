@@ -41,6 +41,36 @@ fn resp2_answers_the_fence_with_an_array() {
 }
 
 #[test]
+fn an_error_of_the_fence_is_not_the_subscribe_commands() {
+    let mut world = subscribed();
+    let tag = subscribe(&mut world);
+    world.feed(A, ">3\r\n$10\r\nssubscribe\r\n$1\r\nd\r\n:2\r\n");
+    world.feed(A, "-BUSY Redis is busy running a script.\r\n");
+    assert_eq!(world.take_out()[1..], [Out::Confirmed(tag)]);
+    // Refused, it is sent again; the fence is refused too.
+    let tag = subscribe(&mut world);
+    world.sent.clear();
+    world.feed(A, "-BUSY Redis is busy running a script.\r\n-BUSY Redis is busy running a script.\r\n");
+    assert_eq!(world.take_out(), []);
+    world.wait(Duration::from_secs(1));
+    world.expect(A, &[&std::format!("cmd{tag}"), "PING"]);
+}
+
+#[test]
+fn a_subscribe_command_whose_confirmation_was_seen_did_run() {
+    let mut world = subscribed();
+    let tag = subscribe(&mut world);
+    world.feed(A, ">3\r\n$10\r\nssubscribe\r\n$1\r\nd\r\n:2\r\n");
+    world.take_out();
+    world.lose(A);
+    let out = world.take_out();
+    assert!(
+        matches!(out[..], [Out::Failed(id, failure)] if id == tag && failure.outcome == Outcome::ReplyLost),
+        "{out:?}"
+    );
+}
+
+#[test]
 fn an_unsubscribe_is_answered_on_its_own_connection() {
     let mut world = subscribed();
     let tag = subscribe(&mut world);
