@@ -272,8 +272,10 @@ note_result() {
     soon=$(awk -F '|' '$4 ~ /simulator/ && $5 + 0 <= 500' "$rows" | wc -l)
     {
         printf '# What catches the hand-written mutants\n\nWritten by `tests/mutants.sh hand --results`; a row is as old as the last run of its mutant.\n\n'
-        printf 'Of %d mutants the simulator catches %d, %d of them within 500 seeds (median), the unit tests of their room alone %d, nothing %d.\n\n' \
+        printf 'Of %d mutants the simulator catches %d, %d of them within 500 seeds (median), the unit tests of their room alone %d, nothing %d.\n' \
             "$all" "$by_sim" "$soon" "$(grep -c '| unit tests ' "$rows" || true)" "$(grep -c '| nothing ' "$rows" || true)"
+        printf 'The simulator alone was asked, and missed, %d (`not asked`); %d were not run for this table.\n\n' \
+            "$(grep -c '| not asked ' "$rows" || true)" "$(($(ls "$here"/*.patch | wc -l) - all))"
         printf 'The simulator runs three times from different seeds, until a promise is broken that holds without the mutant. `-`: not\n'
         printf 'within the seeds of the last column, and the unit tests of the room are asked.\n\n'
         printf '| area | mutant | caught by | seeds, median | each run | at most |\n| --- | --- | --- | --: | --- | --: |\n'
