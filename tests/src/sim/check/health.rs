@@ -97,8 +97,14 @@ impl World {
             | Fault::ScaleIn
             | Fault::TlsPorts
             | Fault::Nat => self.touch(Touched::Node(at)),
-            Fault::Failover | Fault::FailoverMigrating => {}
-            Fault::Migration | Fault::MigrationAtomic | Fault::MigrationAborted | Fault::Aba | Fault::DelSlots => {
+            // The nodes are touched where they change their roles.
+            Fault::Failover => {}
+            Fault::Migration
+            | Fault::MigrationAtomic
+            | Fault::MigrationAborted
+            | Fault::FailoverMigrating
+            | Fault::Aba
+            | Fault::DelSlots => {
                 self.touch(Touched::Slot(of as u16));
             }
             Fault::Acl => {}

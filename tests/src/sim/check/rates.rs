@@ -3,6 +3,7 @@
 use slotwise::connection::BackoffPolicy;
 use slotwise::ids::NodeId;
 
+use super::health::Touched;
 use super::windows::{note_delay, recent};
 use crate::sim::net::Stage;
 use crate::sim::world::World;
@@ -29,8 +30,11 @@ impl World {
         let gap = last.map_or(u64::MAX, |last| now - last.at);
         let strange = last.is_some_and(|last| last.strange);
         let redirect = last.is_some_and(|last| last.redirect);
-        // Whether an error of a group is the one that it goes on after is not known.
-        let early = last.is_some() && !redirect && request.spec.replies == 1 && gap + 2 * tick + 2_100 < delay;
+        // A clock that jumps makes everything due. Whether an error of a group is the one that it goes on after is not known.
+        let early = last.is_some_and(|last| !self.health.shows(Touched::Client(client), last.at))
+            && !redirect
+            && request.spec.replies == 1
+            && gap + 2 * tick + 2_100 < delay;
         let request = &mut self.clients[client].requests[tag as usize];
         request.notes.hasty += u32::from(redirect && gap < AT_ONCE);
         let hasty = request.notes.hasty;
