@@ -58,6 +58,8 @@ pub(crate) struct Reply<'a> {
     pub(crate) frame: Frame<'a>,
     pub(crate) last: bool,
     pub(crate) resent: bool,
+    /// Who answered, of error replies.
+    pub(crate) node: Option<NodeId>,
 }
 
 pub(crate) struct Driver {
@@ -373,7 +375,8 @@ impl Driver {
                     match progress.output {
                         Some(Output::Reply { tag, frame, last, resent, .. }) => {
                             self.counters.resent += u64::from(resent);
-                            work.reply(tag, Reply { frame, last, resent });
+                            let node = if frame.is_error() { self.cluster.node(conn) } else { None };
+                            work.reply(tag, Reply { frame, last, resent, node });
                         }
                         Some(Output::Push { conn, frame }) => {
                             let node = self.cluster.node(conn);

@@ -6,6 +6,7 @@ use std::io;
 use slotwise::cluster::{CloseReason, SubmitError};
 use slotwise::command::CommandError;
 use slotwise::connection::SettingsError;
+use slotwise::ids::NodeId;
 use slotwise::pipeline::{Failure, Outcome};
 use slotwise::scan::RestoreError;
 use slotwise::server_error::{ErrorKind, Executed, ServerError};
@@ -14,6 +15,26 @@ use crate::url::UrlError;
 
 /// Longest part of a server's error line that is kept and shown, in bytes.
 const KEPT: usize = 1_024;
+/// Longest part of a command's name that is shown, in characters.
+const NAMED: usize = 64;
+
+/// Foreign text as error texts show it: cut, and with control characters escaped.
+struct Shown<'a>(&'a str, usize);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cut = self.0.char_indices().nth(self.1).map(|(at, _)| at);
+        for c in self.0[..cut.unwrap_or(self.0.len())].chars() {
+            // Quotes and letters of all languages stay as they are.
+            if c.is_control() || !c.escape_debug().eq([c]) && !matches!(c, '\'' | '"') {
+                write!(f, "{}", c.escape_debug())?;
+            } else {
+                write!(f, "{c}")?;
+            }
+        }
+        if cut.is_some() { f.write_str("...") } else { Ok(()) }
+    }
+}
 
 /// Servers repeat the arguments of a command they do not know (`, with args beginning with: ...`), and those may be
 /// values: that part is left out.
@@ -30,6 +51,7 @@ pub struct ServerReply {
     line: String,
     kind: ErrorKind,
     executed: Executed,
+    node: Option<NodeId>,
 }
 
 impl ServerReply {
@@ -37,7 +59,18 @@ impl ServerReply {
         let error = ServerError::parse(line);
         let kept = without_arguments(line);
         let kept = kept.get(..KEPT).unwrap_or(kept);
-        Self { line: String::from_utf8_lossy(kept).into_owned(), kind: error.kind(), executed: error.class().executed }
+        Self {
+            line: String::from_utf8_lossy(kept).into_owned(),
+            kind: error.kind(),
+            executed: error.class().executed,
+            node: None,
+        }
+    }
+
+    /// The same, with the node it came from.
+    pub(crate) fn at(mut self, node: Option<NodeId>) -> Self {
+        self.node = node;
+        self
     }
 
     /// The error line, at most 1 KiB of it.
@@ -57,11 +90,26 @@ impl ServerReply {
     pub const fn executed(&self) -> Executed {
         self.executed
     }
+
+    /// The node it came from, where that was kept.
+    #[must_use]
+    pub const fn node(&self) -> Option<NodeId> {
+        self.node
+    }
+
+    /// What it says of the command, in words.
+    const fn state(&self) -> &'static str {
+        match self.executed {
+            Executed::No => "rejected before execution",
+            Executed::Unknown => "sent, and this is the answer",
+            Executed::Partly => "sent, and executed in part",
+        }
+    }
 }
 
 impl fmt::Display for ServerReply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.line.escape_debug())
+        write!(f, "{}", Shown(&self.line, KEPT))
     }
 }
 
@@ -102,7 +150,12 @@ pub enum Error {
         error: CommandError,
     },
     /// The engine refused the command; nothing was sent.
-    Submit(SubmitError),
+    Submit {
+        /// The command's name.
+        command: String,
+        /// Why.
+        error: SubmitError,
+    },
     /// The URL is not one.
     Url(UrlError),
     /// The settings would be refused by every server.
@@ -134,8 +187,19 @@ impl Error {
     pub fn outcome(&self) -> Option<Outcome> {
         match self {
             Self::Failed { failure, .. } => Some(failure.outcome),
-            Self::Command { .. } | Self::Submit(_) => Some(Outcome::NotSent),
+            Self::Command { .. } | Self::Submit { .. } => Some(Outcome::NotSent),
             Self::Server { reply, .. } if reply.executed == Executed::No => Some(Outcome::Rejected),
+            _ => None,
+        }
+    }
+
+    /// The node that answered with the error or had the command last, where it is known.
+    #[must_use]
+    pub fn node(&self) -> Option<NodeId> {
+        match self {
+            Self::Server { reply, .. } => reply.node,
+            Self::Failed { failure, .. } => failure.node,
+            Self::Partial { first, .. } => first.node(),
             _ => None,
         }
     }
@@ -157,7 +221,7 @@ impl Error {
             Self::Failed { failure, .. } => failure.outcome.name(),
             Self::Partial { .. } => "partial",
             Self::Command { error, .. } => error.name(),
-            Self::Submit(_) => "not_sent",
+            Self::Submit { .. } => "not_sent",
             Self::Url(_) => "bad_url",
             Self::Settings(_) => "bad_settings",
             Self::NoCluster { .. } => "no_cluster",
@@ -172,13 +236,20 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Server { command, reply } => write!(f, "{command}: {reply}"),
-            Self::Failed { command, failure } => write!(f, "{command}: {failure}"),
-            Self::Partial { command, parts, succeeded, first } => {
-                write!(f, "{command}: {succeeded} of {parts} parts succeeded, one did not: {first}")
+            Self::Server { command, reply } => {
+                write!(f, "{}: {reply} ({}", Shown(command, NAMED), reply.state())?;
+                match reply.node {
+                    Some(node) => write!(f, "; node {node})"),
+                    None => f.write_str(")"),
+                }
             }
-            Self::Command { command, error } => write!(f, "{command}: {error}; nothing was sent"),
-            Self::Submit(error) => error.fmt(f),
+            Self::Failed { command, failure } => write!(f, "{}: {failure}", Shown(command, NAMED)),
+            Self::Partial { command, parts, succeeded, first } => {
+                let command = Shown(command, NAMED);
+                write!(f, "{command}: {succeeded} of {parts} parts were executed, one was not: {first}")
+            }
+            Self::Command { command, error } => write!(f, "{}: {error}; nothing was sent", Shown(command, NAMED)),
+            Self::Submit { command, error } => write!(f, "{}: {error}", Shown(command, NAMED)),
             Self::Url(error) => error.fmt(f),
             Self::Settings(error) => error.fmt(f),
             Self::NoCluster { last, rejected } => {
@@ -186,18 +257,23 @@ impl fmt::Display for Error {
                 if let Some((reason, text)) = last {
                     write!(f, "; last connection: {}", reason.name())?;
                     if !text.is_empty() {
-                        write!(f, " ({text})")?;
+                        write!(f, " ({})", Shown(text, KEPT))?;
                     }
                 }
                 match rejected {
-                    Some(why) => write!(f, "; last topology reply: {why}"),
+                    Some(why) => write!(f, "; last topology reply: {}", Shown(why, KEPT)),
                     None => Ok(()),
                 }
             }
-            Self::UnexpectedReply { command } => write!(f, "{command}: a reply of an unexpected form"),
-            Self::Scan(why) => f.write_str(why),
+            Self::UnexpectedReply { command } => {
+                write!(f, "{}: sent and answered, in an unexpected form", Shown(command, NAMED))
+            }
+            Self::Scan(why) => Shown(why, KEPT).fmt(f),
             Self::ScanToken(error) => error.fmt(f),
-            Self::Io(error) => error.fmt(f),
+            Self::Io(error) => {
+                let text = error.to_string();
+                write!(f, "the event loop failed: {}; commands on their way may have been executed", Shown(&text, KEPT))
+            }
         }
     }
 }
@@ -208,7 +284,7 @@ impl std::error::Error for Error {
             Self::Failed { failure, .. } => Some(failure),
             Self::Partial { first, .. } => Some(first),
             Self::Command { error, .. } => Some(error),
-            Self::Submit(error) => Some(error),
+            Self::Submit { error, .. } => Some(error),
             Self::Url(error) => Some(error),
             Self::Settings(error) => Some(error),
             Self::ScanToken(error) => Some(error),
@@ -230,8 +306,6 @@ impl From<UrlError> for Error {
     }
 }
 
-impl From<SubmitError> for Error {
-    fn from(error: SubmitError) -> Self {
-        Self::Submit(error)
-    }
-}
+#[cfg(test)]
+#[path = "error_tests.rs"]
+mod tests;

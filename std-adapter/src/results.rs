@@ -1,5 +1,6 @@
 //! The results of a batch, in submission order, borrowed from one buffer.
 
+use slotwise::ids::NodeId;
 use slotwise::limits::Limits;
 use slotwise::pipeline::Failure;
 use slotwise::resp::{Frame, Status};
@@ -37,6 +38,8 @@ pub struct Results {
     pub(crate) names: Vec<String>,
     pub(crate) items: Vec<Item>,
     pub(crate) bytes: Vec<u8>,
+    /// Who gave the error replies, by where they begin in the buffer, ascending.
+    pub(crate) refusers: Vec<(usize, NodeId)>,
 }
 
 /// How much there is, and nothing of what it is.
@@ -82,15 +85,18 @@ impl Results {
     pub fn value(&self, index: usize) -> Result<Value, Error> {
         let command = || self.names.get(index).cloned().unwrap_or_default();
         match self.items.get(index) {
-            Some(Item::Reply { .. }) => {
+            Some(Item::Reply { start, .. }) => {
                 let frame = self.frame(index).ok_or_else(|| Error::UnexpectedReply { command: command() })?;
                 match frame.error() {
-                    Some(line) => Err(Error::Server { command: command(), reply: ServerReply::new(line) }),
+                    Some(line) => {
+                        let reply = ServerReply::new(line).at(self.refuser(*start));
+                        Err(Error::Server { command: command(), reply })
+                    }
                     None => Ok(Value::from_frame(&frame)),
                 }
             }
             Some(Item::Failed(failure)) => Err(Error::Failed { command: command(), failure: *failure }),
-            Some(Item::Error(item)) => Err(error_of(command(), item)),
+            Some(Item::Error(item)) => Err(self.error_of(command(), item)),
             Some(Item::Pending) | None => Err(Error::UnexpectedReply { command: command() }),
         }
     }
@@ -99,24 +105,33 @@ impl Results {
     pub fn iter(&self) -> impl Iterator<Item = Result<Value, Error>> + '_ {
         (0..self.len()).map(|index| self.value(index))
     }
-}
 
-fn error_of(command: String, item: &ErrorItem) -> Error {
-    match item {
-        ErrorItem::Refused(error) => Error::Command { command, error: *error },
-        ErrorItem::Submit(error) => Error::Submit(*error),
-        ErrorItem::UnexpectedReply => Error::UnexpectedReply { command },
-        ErrorItem::Partial { parts, succeeded, first, line } => {
-            let inner = match (first, line) {
-                (_, Some(reply)) => Error::Server { command: command.clone(), reply: reply.clone() },
-                (Item::Failed(failure), _) => Error::Failed { command: command.clone(), failure: *failure },
-                (Item::Error(inner), _) => error_of(command.clone(), inner),
-                _ => Error::UnexpectedReply { command: command.clone() },
-            };
-            if *succeeded == 0 {
-                return inner;
+    /// Who gave the error reply that begins there.
+    fn refuser(&self, start: usize) -> Option<NodeId> {
+        let at = self.refusers.binary_search_by_key(&start, |(start, _)| *start).ok()?;
+        self.refusers.get(at).map(|(_, node)| *node)
+    }
+
+    fn error_of(&self, command: String, item: &ErrorItem) -> Error {
+        match item {
+            ErrorItem::Refused(error) => Error::Command { command, error: *error },
+            ErrorItem::Submit(error) => Error::Submit { command, error: *error },
+            ErrorItem::UnexpectedReply => Error::UnexpectedReply { command },
+            ErrorItem::Partial { parts, succeeded, first, line } => {
+                let inner = match (first, line) {
+                    (Item::Reply { start, .. }, Some(reply)) => {
+                        let reply = reply.clone().at(self.refuser(*start));
+                        Error::Server { command: command.clone(), reply }
+                    }
+                    (Item::Failed(failure), _) => Error::Failed { command: command.clone(), failure: *failure },
+                    (Item::Error(inner), _) => self.error_of(command.clone(), inner),
+                    _ => Error::UnexpectedReply { command: command.clone() },
+                };
+                if *succeeded == 0 {
+                    return inner;
+                }
+                Error::Partial { command, parts: *parts, succeeded: *succeeded, first: Box::new(inner) }
             }
-            Error::Partial { command, parts: *parts, succeeded: *succeeded, first: Box::new(inner) }
         }
     }
 }

@@ -319,7 +319,7 @@ impl Subscriber {
             }
             Err(error) => {
                 self.state.wishes.on_command_done(now, request.ticket, CommandDone::Failed);
-                Err(Error::Submit(error))
+                Err(Error::Submit { command: name_of(request).to_owned(), error })
             }
         }
     }
@@ -479,4 +479,16 @@ impl Work for State {
 /// Lengths beyond 4 GiB do not occur.
 fn clamp(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX)
+}
+
+/// The command's name, for error texts.
+const fn name_of(request: &SubRequest) -> &'static str {
+    match (request.kind, request.action) {
+        (Kind::Sharded, Action::Subscribe) => "SSUBSCRIBE",
+        (Kind::Plain, Action::Subscribe) => "SUBSCRIBE",
+        (Kind::Pattern, Action::Subscribe) => "PSUBSCRIBE",
+        (Kind::Sharded, Action::Unsubscribe) => "SUNSUBSCRIBE",
+        (Kind::Plain, Action::Unsubscribe) => "UNSUBSCRIBE",
+        (Kind::Pattern, Action::Unsubscribe) => "PUNSUBSCRIBE",
+    }
 }

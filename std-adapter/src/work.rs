@@ -5,7 +5,7 @@ use std::borrow::Borrow;
 use slotwise::cluster::SubmitError;
 use slotwise::command::{CommandSpec, Target};
 use slotwise::ids::NodeId;
-use slotwise::pipeline::Failure;
+use slotwise::pipeline::{Failure, Outcome, Reason};
 
 use crate::batch::{Batch, Plan};
 use crate::driver::{Reply, Work};
@@ -48,7 +48,7 @@ impl<B: Borrow<Batch>> BatchWork<B> {
         let units = Vec::with_capacity(batch.len());
         Self {
             batch: owner,
-            results: Results { names, items, bytes: Vec::new() },
+            results: Results { names, items, bytes: Vec::new(), refusers: Vec::new() },
             units,
             parts: Vec::new(),
             queue_errors: Vec::new(),
@@ -96,7 +96,9 @@ impl<B: Borrow<Batch>> BatchWork<B> {
         self.parts[index] =
             Some(Box::new(Parts { items: (0..count).map(|_| Item::Pending).collect(), nodes, left: count }));
         if count == 0 {
-            self.end(index, Item::Error(Box::new(ErrorItem::UnexpectedReply)));
+            // There is nobody to send it to.
+            let failure = Failure { outcome: Outcome::NotSent, reason: Reason::SlotUncovered, node: None };
+            self.end(index, Item::Failed(failure));
         }
     }
 
@@ -162,6 +164,9 @@ impl<B: Borrow<Batch>> BatchWork<B> {
         let raw = reply.frame.raw();
         let start = self.results.bytes.len();
         self.results.bytes.extend_from_slice(raw);
+        if let Some(node) = reply.node {
+            self.results.refusers.push((start, node));
+        }
         Item::Reply { start, len: raw.len(), resent: reply.resent }
     }
 }

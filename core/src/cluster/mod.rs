@@ -28,7 +28,7 @@
 //!
 //! let seeds = [NodeAddr::new("10.0.0.1", 6379)?];
 //! let env = Env::new(&Settings::DEFAULT, &seeds);
-//! // 4 nodes, 64 ranges, 256 bytes of host names, 4 connections, 32 commands, 8 levels for each connection.
+//! // 4 nodes, 64 ranges, 256 bytes of host names, 4 connections, 30 commands and 2 of its own, 8 levels for each.
 //! let mut cluster = Cluster::new(Config::new(0x5eed), StaticStorage::<4, 64, 256, 4, 32, 32>::new());
 //! let now = Instant::from_micros(0);
 //!

@@ -205,7 +205,7 @@ impl Scan<'_> {
         let now = self.client.driver.now();
         match self.client.driver.cluster.submit(now, spec) {
             Ok(id) => self.work.accepted(tag, id),
-            Err(error) => self.work.unlinks.refused(tag, Error::Submit(error)),
+            Err(error) => self.work.unlinks.refused(tag, Error::Submit { command: "UNLINK".to_owned(), error }),
         }
     }
 }

@@ -48,7 +48,7 @@ fn a_batch_keeps_within_the_bytes_that_are_allowed() {
     while let Some(answer) = pipeline.next(Duration::from_secs(10)).unwrap() {
         match answer.result {
             Ok(_) => {}
-            Err(Error::Submit(SubmitError::FullBytes)) => refused += 1,
+            Err(Error::Submit { error: SubmitError::FullBytes, command }) if command == "SET" => refused += 1,
             Err(error) => panic!("{error}"),
         }
     }
