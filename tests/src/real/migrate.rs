@@ -20,9 +20,22 @@ impl Admin {
     /// When a node refuses.
     pub fn begin_move(&self, slot: u16, from: usize, to: usize) -> Result<(), AdminError> {
         let slot = slot.to_string();
-        self.ask(to, &["CLUSTER", "SETSLOT", &slot, "IMPORTING", &self.nodes()[from].id])?;
-        self.ask(from, &["CLUSTER", "SETSLOT", &slot, "MIGRATING", &self.nodes()[to].id])?;
-        Ok(())
+        self.set_slot(to, &["CLUSTER", "SETSLOT", &slot, "IMPORTING", &self.nodes()[from].id])?;
+        self.set_slot(from, &["CLUSTER", "SETSLOT", &slot, "MIGRATING", &self.nodes()[to].id])
+    }
+
+    /// CLUSTER SETSLOT, again for 10 s while the node waits for its replicas: Valkey 8 and later replicate the change first,
+    /// and refuse it with NOREPLICAS where a replica that was restarted is not back yet.
+    fn set_slot(&self, node: usize, command: &[&str]) -> Result<(), AdminError> {
+        let end = Instant::now() + Duration::from_secs(10);
+        loop {
+            match self.ask(node, command) {
+                Err(error) if error.0.contains(": NOREPLICAS") && Instant::now() < end => {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                other => return other.map(|_| ()),
+            }
+        }
     }
 
     /// Moves up to `max` keys of the slot; how many were moved.
@@ -57,9 +70,9 @@ impl Admin {
     pub fn finish_move(&self, slot: u16, from: usize, to: usize) -> Result<(), AdminError> {
         let slot = slot.to_string();
         let command = ["CLUSTER", "SETSLOT", &slot, "NODE", &self.nodes()[to].id];
-        self.ask(to, &command)?;
+        self.set_slot(to, &command)?;
         self.wait_epoch_known(to);
-        self.ask(from, &command)?;
+        self.set_slot(from, &command)?;
         for shard in self.primaries() {
             if let Some(node) = self.primary_of(shard)
                 && node != from
