@@ -8,6 +8,7 @@
 //! option resp2 | password | window 4 | reads 1 | cut bytes | delay 2ms | receive 2048 | leases 1 | hops 5 | timeout 4s
 //! option nodes 128 | channels 600                sizes of tables
 //! option partial 300                         so many of a thousand writes are taken in part only
+//! option canary                              two replies that come together are swapped: what a script must notice
 //! option library                                 clients tell the servers a library name (CLIENT SETINFO)
 //! for T in 0ms 1ms 5ms                           the whole script is run for each of them, with $T standing for it
 //! ```
