@@ -7,6 +7,7 @@ use std::time::Instant;
 use slotwise_tests::sim::check::allocator::Counting;
 use slotwise_tests::sim::check::windows::back_off;
 use slotwise_tests::sim::check::{Planted, hang};
+use slotwise_tests::sim::kinds::Fault;
 use slotwise_tests::sim::options::{PROFILES, Wishes};
 use slotwise_tests::sim::report;
 use slotwise_tests::sim::run::{self, Report};
@@ -14,7 +15,7 @@ use slotwise_tests::sim::stats::Stats;
 use slotwise_tests::sim::trace::SHOWN;
 use slotwise_tests::sim::{script, shrink};
 
-const USAGE: &str = "usage: sim [--seeds N] [--from X] [--seed X] [--profile P] [--without FAULT] [--tape FILE] [--script FILE] [--events N] [--json] [--shrink] [--canary] [--small] [--hostile] [--save FOLDER] [--plant NAME] [--planted]";
+const USAGE: &str = "usage: sim [--seeds N] [--from X] [--seed X] [--profile P] [--without FAULT] [--with FAULT] [--tape FILE] [--script FILE] [--events N] [--json] [--shrink] [--canary] [--small] [--hostile] [--save FOLDER] [--plant NAME] [--planted]";
 
 /// Counts what the engines' tables take.
 #[global_allocator]
@@ -69,10 +70,12 @@ fn arguments() -> Result<Arguments, String> {
                 let found = PROFILES.iter().find(|(known, _)| *known == name);
                 read.wishes.server = Some(found.ok_or_else(|| format!("no profile {name}"))?.1);
             }
-            "--without" => {
+            "--without" | "--with" => {
                 let name = value()?;
-                let found = slotwise_tests::sim::kinds::Fault::ALL.iter().find(|fault| fault.name() == name);
-                read.wishes.without.push(*found.ok_or_else(|| format!("no fault {name}"))?);
+                let found = Fault::ALL.iter().find(|fault| fault.name() == name);
+                let found = *found.ok_or_else(|| format!("no fault {name}"))?;
+                let list = if word == "--with" { &mut read.wishes.with } else { &mut read.wishes.without };
+                list.push(found);
             }
             _ => return Err(format!("unknown option {word}\n{USAGE}")),
         }

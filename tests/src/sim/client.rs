@@ -15,6 +15,7 @@ use slotwise::time::{Duration, Instant};
 
 use super::check::Watched;
 use super::check::witness::{ClientNotes, RequestNotes};
+use super::names::AddressMap;
 use super::options::{Options, Wishes};
 use super::scanning::ScanRun;
 use super::servers::{PASSWORDS, port_of};
@@ -127,13 +128,15 @@ pub struct Profile {
     pub settings: Settings<'static>,
     /// Where to begin.
     pub seeds: Vec<NodeAddr<'static>>,
+    /// Where announced addresses lead.
+    pub addresses: AddressMap,
 }
 
 impl Profile {
     /// What the engine is lent.
     #[must_use]
     pub fn env(&self) -> Env<'_> {
-        Env::new(&self.settings, &self.seeds)
+        Env::new(&self.settings, &self.seeds).with_endpoints(&self.addresses)
     }
 }
 
@@ -218,7 +221,7 @@ impl Client {
         Self {
             engine,
             confirmed: (0..nodes.min(3)).map(|n| (n + number) % nodes).collect(),
-            profile: Profile { settings, seeds },
+            profile: Profile { settings, seeds, addresses: AddressMap::default() },
             config,
             links: Vec::new(),
             requests: Vec::new(),

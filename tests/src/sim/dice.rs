@@ -23,7 +23,7 @@ pub enum Label {
 
 impl Label {
     /// Streams of a run.
-    const COUNT: usize = 5 + 64;
+    const COUNT: usize = 5 + 128;
 
     const fn index(self) -> usize {
         match self {
@@ -32,7 +32,7 @@ impl Label {
             Self::Work => 2,
             Self::Cluster => 3,
             Self::Hostile => 4,
-            Self::Fault(kind) => 5 + (kind & 63) as usize,
+            Self::Fault(kind) => 5 + (kind & 127) as usize,
         }
     }
 }

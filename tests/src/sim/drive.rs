@@ -12,7 +12,8 @@ use super::client::End;
 use super::dice::Label;
 use super::kinds::Fault;
 use super::net::{Fate, Link, Pipe, Stage};
-use super::servers::{FORGED, Sent, is_refusal};
+use super::servers::{FORGED, Sent};
+use super::serving::is_refusal;
 use super::trace::{What, hash_of};
 use super::world::{Ev, Phase, World};
 
@@ -195,6 +196,8 @@ impl World {
             tx: Bytes::default(),
             rx: Bytes::default(),
             hole: false,
+            stuck: None,
+            doubled: false,
             hostile,
             silent_since: None,
             received: 0,
@@ -410,7 +413,7 @@ impl World {
 
     fn broken(&mut self, link: u32, error: ConnectionError, rest: &[u8]) {
         let at = &self.links[link as usize];
-        let honest = !at.hostile && self.stage.is_none();
+        let honest = !at.hostile && !at.doubled && self.stage.is_none();
         self.note(What::Broken, [u64::from(link), rest.len() as u64, 0]);
         self.trace.say(|| error.to_string());
         let expected = matches!(error, ConnectionError::Handshake(_));

@@ -59,6 +59,22 @@ impl World {
         Some(open[at])
     }
 
+    /// An open connection with subscriptions; in runs without any, any connection.
+    fn some_subscriber(&mut self) -> Option<u32> {
+        let model = &self.servers.model;
+        let fits = |link: &u32| {
+            let link = &self.links[*link as usize];
+            let session = link.session.as_ref().filter(|session| !session.alien && link.stage == Stage::Open);
+            session.is_some_and(|session| model.is_subscribed(session.client))
+        };
+        let all: Vec<u32> = self.clients.iter().flat_map(|client| client.links.iter().copied()).filter(fits).collect();
+        if all.is_empty() {
+            return self.some_link(Fault::OutputLimit).filter(|_| self.options.channels == 0);
+        }
+        let at = self.fault_dice(Fault::OutputLimit).below(all.len() as u32) as usize;
+        Some(all[at])
+    }
+
     /// What a kind of fault does.
     fn inject(&mut self, fault: Fault) {
         match fault {
@@ -69,7 +85,8 @@ impl World {
             | Fault::Clog
             | Fault::Duplicate
             | Fault::ClientKill
-            | Fault::OutputLimit => {
+            | Fault::HalfWritten
+            | Fault::Tracking => {
                 if let Some(link) = self.some_link(fault) {
                     self.inject_link(fault, link);
                 }
@@ -91,7 +108,13 @@ impl World {
                 self.inject_node(fault, node);
             }
             Fault::ClockJump | Fault::Suspend => self.inject_clock(fault),
+            Fault::OutputLimit => {
+                if let Some(link) = self.some_subscriber() {
+                    self.inject_link(fault, link);
+                }
+            }
             Fault::Dropped => self.drop_client(),
+            Fault::Ticks => self.coarsen(),
             _ => self.upheaval(fault),
         }
     }
@@ -124,6 +147,17 @@ impl World {
             Fault::HalfClose => {
                 if let Some(session) = &mut self.links[link as usize].session {
                     session.ends_after = Some(few + 1);
+                }
+            }
+            Fault::HalfWritten => {
+                self.links[link as usize].stuck = Some(bytes / 4);
+                let later = 1_000_000 + self.span(fault, 60_000_000);
+                self.after(later, Ev::Repair(fault, link));
+            }
+            Fault::Tracking => {
+                if let Some(session) = &self.links[link as usize].session {
+                    let (alien, client) = (session.alien, session.client);
+                    self.servers.model_of(alien).set_tracking(client, true);
                 }
             }
             Fault::HalfOpen => {
@@ -249,10 +283,32 @@ impl World {
         }
     }
 
+    /// A client's clock goes in steps from now on. It does not go back.
+    fn coarsen(&mut self) {
+        let count = self.clients.len() as u32;
+        let client = self.fault_dice(Fault::Ticks).below(count) as usize;
+        let tick = u64::from(self.fault_dice(Fault::Ticks).pick(&[1_000_u32, 20_000, 250_000]));
+        let until = self.span(Fault::Ticks, 20_000_000);
+        self.strikes(Fault::Ticks, tick);
+        let at = &mut self.clients[client];
+        if at.tick < tick {
+            (at.ahead, at.tick) = (at.ahead + tick, tick);
+            at.wake_at = Some(self.now);
+            self.at(self.now, Ev::Wake(client));
+        }
+        self.after(until, Ev::Repair(Fault::Ticks, client as u32));
+    }
+
     /// What a fault began goes on, or ends.
     pub fn repair(&mut self, fault: Fault, of: u32) {
         match fault {
-            Fault::HalfOpen => self.reset(of),
+            Fault::HalfOpen | Fault::HalfWritten => self.reset(of),
+            Fault::Ticks => {
+                let at = &mut self.clients[of as usize];
+                at.tick = u64::from(self.options.tick);
+                at.wake_at = Some(self.now);
+                self.at(self.now, Ev::Wake(of as usize));
+            }
             Fault::Duplicate => self.end_session(of),
             Fault::SlowNode => self.servers.nodes[of as usize].slow = 0,
             _ => self.calm(fault, of),
@@ -288,14 +344,15 @@ impl World {
         self.calm_all();
         for client in &mut self.clients {
             client.frozen = client.frozen.min(self.now);
+            client.tick = u64::from(self.options.tick);
         }
         for link in 0..self.links.len() as u32 {
             let at = &mut self.links[link as usize];
             at.up.clog = 0;
             at.down.clog = 0;
             let alien = at.session.as_ref().is_some_and(|session| session.alien);
-            if at.hole || alien {
-                at.hole = false;
+            if at.hole || alien || at.stuck.is_some() {
+                (at.hole, at.stuck) = (false, None);
                 self.reset(link);
             } else if at.stage == Stage::Gone && !at.up.ended {
                 self.end_session(link);

@@ -6,14 +6,19 @@
 //! processes, [`drive`] the adapter, [`working`], [`scanning`], [`unlinking`] and [`subscribing`] the applications, [`faults`] what goes
 //! wrong, [`check`] the promises, [`run`] the phases of a run.
 
+pub mod bus;
 pub mod bytes;
 pub mod check;
 pub mod client;
 pub mod dice;
+pub mod disputes;
 pub mod drive;
 pub mod faults;
+pub mod growth;
+pub mod honest;
 pub mod hostile;
 pub mod kinds;
+pub mod names;
 pub mod net;
 pub mod options;
 pub mod prompting;
@@ -23,6 +28,7 @@ pub mod run;
 pub mod scanning;
 pub mod script;
 pub mod servers;
+pub mod serving;
 pub mod shrink;
 pub mod splitting;
 pub mod stats;

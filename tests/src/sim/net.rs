@@ -98,6 +98,10 @@ pub struct Link {
     pub rx: Bytes,
     /// Nothing is delivered in either direction.
     pub hole: bool,
+    /// So many bytes more are taken from the client, and then none.
+    pub stuck: Option<usize>,
+    /// A server said something twice here.
+    pub doubled: bool,
     /// An adversary answers.
     pub hostile: bool,
     /// Since when the client waits for bytes with work in flight.
@@ -368,7 +372,7 @@ impl World {
             let net = self.options.net;
             let at = &self.links[link as usize];
             let room = (net.send_buffer as usize).saturating_sub(at.up.in_flight);
-            let mut take = at.tx.len().min(room);
+            let mut take = at.tx.len().min(room).min(at.stuck.unwrap_or(usize::MAX));
             if take == 0 {
                 return any;
             }
@@ -377,6 +381,7 @@ impl World {
             }
             let at = &mut self.links[link as usize];
             let bytes = at.tx.take(take);
+            at.stuck = at.stuck.map(|left| left - take);
             let (client, conn, all) = (at.client, at.conn, at.tx.is_empty());
             at.notes.taken += take as u64;
             at.silent_since.get_or_insert(self.now);

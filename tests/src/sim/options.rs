@@ -113,6 +113,8 @@ pub struct Options {
     pub faults: Vec<FaultRate>,
     /// The node that is an adversary.
     pub hostile: Option<u8>,
+    /// A slot without an owner takes every other one down.
+    pub full_coverage: bool,
 }
 
 /// What the caller fixes; the rest is drawn.
@@ -122,6 +124,8 @@ pub struct Wishes {
     pub server: Option<Profile>,
     /// Kinds of faults that are left out.
     pub without: Vec<Fault>,
+    /// Kinds of [`Fault::HELD`] that are let in.
+    pub with: Vec<Fault>,
     /// At most so many clients, primaries, and microseconds of the first phase.
     pub most: Option<(u8, u8, u64)>,
     /// Remembers so many events, in words; takes time.
@@ -183,8 +187,10 @@ impl Options {
             net: draw_net(dice),
             faults: Vec::new(),
             hostile,
+            full_coverage: false,
         };
         options.draw_faults(dice, wishes);
+        options.full_coverage = dice.chance(250);
         if options.has_old_servers() {
             options.channels = 0;
         }
@@ -204,7 +210,8 @@ impl Options {
         for fault in Fault::ALL {
             let on = dice.chance(if fault.is_hostile() { 600 } else { share });
             let gap = (500_000 + dice.exponential(1_500_000) as u32) * strength;
-            let wanted = on && (!fault.is_hostile() || self.hostile.is_some());
+            let held = Fault::HELD.iter().any(|(held, _)| held == fault) && !wishes.with.contains(fault);
+            let wanted = on && !held && (!fault.is_hostile() || self.hostile.is_some());
             if wanted && !wishes.without.contains(fault) {
                 self.faults.push(FaultRate { fault: *fault, gap });
             }

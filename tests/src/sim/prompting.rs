@@ -4,7 +4,8 @@ use slotwise::slot::Slot;
 
 use super::client::Served;
 use super::net::Way;
-use super::servers::{Sent, is_refusal};
+use super::servers::Sent;
+use super::serving::is_refusal;
 use super::trace::hash_of;
 use super::wire;
 use super::world::{Ev, World};

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use super::dice::mix;
 use super::kinds::Fault;
+use super::options::PROFILES;
 use super::run::Report;
 use super::stats::{ENDS, Stats};
 use super::world::Violation;
 
 /// Counts up whenever a seed may mean something else than before.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The hash over runs, with one more.
 #[must_use]
@@ -35,6 +36,9 @@ pub fn text(stats: &Stats, violations: u64, hash: u64, elapsed: Duration) -> Str
         let _ = writeln!(text, "{name:<22}{value}");
     };
     line("seeds", stats.seeds.to_string());
+    let profiles = PROFILES.iter().zip(stats.profiles).map(|((name, _), count)| format!("{name} {count}"));
+    let profiles: Vec<String> = profiles.chain([format!("mixed {}", stats.mixed)]).collect();
+    line("servers", profiles.join(", "));
     line("virtual hours", format!("{whole}.{part:02}"));
     line("events", stats.events.to_string());
     line("commands", stats.commands.to_string());
@@ -68,9 +72,13 @@ pub fn json(stats: &Stats, violations: u64, hash: u64, elapsed: Duration) -> Str
         stats.checks.iter().enumerate().skip(1).map(|(n, count)| (format!("I{n}"), (*count).into())).collect();
     let ends: serde_json::Map<String, serde_json::Value> =
         ENDS.iter().zip(stats.ends).map(|(name, count)| ((*name).to_owned(), count.into())).collect();
+    let profiles: serde_json::Map<String, serde_json::Value> =
+        PROFILES.iter().zip(stats.profiles).map(|((name, _), count)| ((*name).to_owned(), count.into())).collect();
     serde_json::json!({
         "simulator": VERSION,
         "seeds": stats.seeds,
+        "profiles": profiles,
+        "mixed_profiles": stats.mixed,
         "virtual_seconds": stats.virtual_time / 1_000_000,
         "events": stats.events,
         "commands": stats.commands,

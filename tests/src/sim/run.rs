@@ -11,7 +11,7 @@ use super::check::Planted;
 use super::check::health::T_OK;
 use super::client::{End, Owner};
 use super::dice::{Label, Streams};
-use super::options::{Options, Wishes};
+use super::options::{Options, PROFILES, Wishes};
 use super::subscribing::channel;
 use super::trace::What;
 use super::working::steady_key;
@@ -98,6 +98,10 @@ impl World {
         }
         self.stats.seeds = 1;
         self.options.net = self.drawn;
+        self.stats.mixed = u64::from(self.options.mixed.is_some_and(|mixed| mixed != self.options.server));
+        if let Some(at) = PROFILES.iter().position(|(_, profile)| *profile == self.options.server) {
+            self.stats.profiles[at] = 1;
+        }
         self.stats.virtual_time = self.now - START;
         Report {
             hash: self.trace.hash(),

@@ -2,12 +2,17 @@
 
 use super::check::windows::Delays;
 use super::kinds::Fault;
+use super::options::PROFILES;
 
 /// What happened how often.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stats {
     /// Runs.
     pub seeds: u64,
+    /// Runs by the servers' habits, in the order of [`PROFILES`].
+    pub profiles: [u64; PROFILES.len()],
+    /// Runs in which nodes of two kinds were mixed.
+    pub mixed: u64,
     /// Virtual microseconds.
     pub virtual_time: u64,
     /// Events of the queue.
@@ -45,6 +50,8 @@ impl Default for Stats {
     fn default() -> Self {
         Self {
             seeds: 0,
+            profiles: [0; PROFILES.len()],
+            mixed: 0,
             virtual_time: 0,
             events: 0,
             commands: 0,
@@ -72,6 +79,7 @@ impl Stats {
     /// Adds another run's counts.
     pub fn add(&mut self, other: &Self) {
         self.seeds += other.seeds;
+        self.mixed += other.mixed;
         self.virtual_time += other.virtual_time;
         self.events += other.events;
         self.commands += other.commands;
@@ -89,6 +97,7 @@ impl Stats {
         }
         let pairs = self.faults.iter_mut().zip(&other.faults);
         let pairs = pairs.chain(self.checks.iter_mut().zip(&other.checks));
+        let pairs = pairs.chain(self.profiles.iter_mut().zip(&other.profiles));
         for (sum, more) in pairs.chain(self.ends.iter_mut().zip(&other.ends)) {
             *sum += more;
         }

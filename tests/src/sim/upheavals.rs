@@ -1,10 +1,10 @@
 //! What happens to the cluster: slots move, roles change, processes end.
 
-use slotwise_std::mini::model::{Endpoint, Restart};
+use slotwise_std::mini::model::Restart;
 
 use super::check::health::Touched;
 use super::kinds::Fault;
-use super::servers::{PASSWORDS, node_name, port_of};
+use super::servers::PASSWORDS;
 use super::trace::What;
 use super::working::{TAGS, slot_of_tag};
 use super::world::{Ev, Phase, World};
@@ -19,14 +19,14 @@ impl World {
         (0..self.servers.nodes.len()).filter(fit).collect()
     }
 
-    fn replicas(&self) -> Vec<usize> {
+    pub(super) fn replicas(&self) -> Vec<usize> {
         let model = &self.servers.model;
         let fit =
             |node: &usize| model.primary_of(*node).is_some() && model.is_member(*node) && self.servers.nodes[*node].up;
         (0..self.servers.nodes.len()).filter(fit).collect()
     }
 
-    fn one_of(&mut self, fault: Fault, of: &[usize]) -> Option<usize> {
+    pub(super) fn one_of(&mut self, fault: Fault, of: &[usize]) -> Option<usize> {
         if of.is_empty() {
             return None;
         }
@@ -35,12 +35,12 @@ impl World {
     }
 
     /// Whether a node is the source or the target of a move.
-    fn moves(&self, node: usize) -> bool {
+    pub(super) fn moves(&self, node: usize) -> bool {
         let model = &self.servers.model;
         self.servers.moving.iter().any(|(slot, to)| *to == node || model.owner(*slot) == Some(node))
     }
 
-    fn watch(&mut self, slot: u16) {
+    pub(super) fn watch(&mut self, slot: u16) {
         if !self.servers.moved.contains(&slot) {
             self.servers.moved.push(slot);
         }
@@ -76,6 +76,13 @@ impl World {
             // There is nothing to choose before 7.0.
             Fault::Endpoints if !self.options.has_old_servers() => self.announce(),
             Fault::TlsPorts | Fault::Nat => self.translate(fault),
+            Fault::Mapped => self.map_address(),
+            Fault::NameMoved => self.misname(),
+            Fault::Lag => self.fall_behind(),
+            Fault::AskChain => self.chain(),
+            Fault::Trimming => self.trim(),
+            Fault::Thirty => self.grow(),
+            Fault::DoubleMoved => self.move_under_blocked(),
             _ => {}
         }
         self.flush();
@@ -88,7 +95,7 @@ impl World {
         let Some(to) = self.one_of(fault, &primaries) else { return };
         let owner = self.servers.model.owner(slot);
         let free = owner.is_some_and(|from| from != to && self.servers.nodes[from].up);
-        if !free || self.servers.moving.contains_key(&slot) || self.servers.orphans.contains_key(&slot) {
+        if !free || self.is_busy(slot) {
             return;
         }
         let from = owner.unwrap_or(0);
@@ -162,22 +169,30 @@ impl World {
             self.one_of(fault, &primaries)
         };
         let Some(node) = node.filter(|node| !self.moves(*node)) else { return };
+        let heir = self.replicas().into_iter().find(|replica| self.servers.model.primary_of(*replica) == Some(node));
+        let election = 100_000 + self.span(fault, 3_000_000);
+        self.kill(fault, node, heir.map(|heir| (heir, election)));
+    }
+
+    /// A process ends. It comes back later; perhaps somebody else has taken over by then.
+    pub(super) fn kill(&mut self, fault: Fault, node: usize, heir: Option<(usize, u64)>) {
         self.strikes(fault, node as u64);
         self.servers.nodes[node].up = false;
         self.servers.model.crash(node);
         self.act(|_| format!("crash N{node}"));
         self.watch_all();
-        let heir = self.replicas().into_iter().find(|replica| self.servers.model.primary_of(*replica) == Some(node));
-        let until = 50_000 + self.span(fault, 8_000_000);
-        let election = 100_000 + self.span(fault, 3_000_000);
+        let until = 60_000 + self.span(fault, 8_000_000);
         self.after(until, Ev::Repair(fault, node as u32));
-        if let Some(heir) = heir.filter(|_| election < until) {
+        if let Some((heir, election)) = heir.filter(|(_, election)| *election < until) {
             self.after(election, Ev::Elect(heir, node));
         }
     }
 
     /// A replica takes over from a primary that does not run.
     pub fn elect(&mut self, heir: usize, old: usize) {
+        if self.servers.nodes[old].up {
+            return self.lose_primary(heir, old);
+        }
         let right = self.servers.model.primary_of(heir) == Some(old) && !self.servers.nodes[old].up;
         if right && self.servers.nodes[heir].up && self.servers.model.take_over(heir).is_ok() {
             self.note(What::Heal, [u64::MAX, heir as u64, old as u64]);
@@ -253,78 +268,6 @@ impl World {
         }
     }
 
-    fn scale_out(&mut self) {
-        if self.servers.nodes.len() >= 16 {
-            return;
-        }
-        let node = self.servers.model.add_node();
-        self.servers.introduce(node, self.options.password);
-        self.strikes(Fault::ScaleOut, node as u64);
-        // Some slots go there at once; others may follow.
-        for _ in 0..2 {
-            let slot = slot_of_tag(self.fault_dice(Fault::ScaleOut).below(TAGS)).get();
-            if !self.servers.moving.contains_key(&slot)
-                && !self.servers.orphans.contains_key(&slot)
-                && self.servers.model.owner(slot).is_some_and(|owner| self.servers.nodes[owner].up)
-                && self.servers.model.move_atomically(slot, node).is_ok()
-            {
-                self.watch(slot);
-                self.touch(Touched::Slot(slot));
-            }
-        }
-    }
-
-    fn scale_in(&mut self) {
-        // Only nodes that came later go: the others have too many slots to move one by one.
-        let first = usize::from(self.options.shards.0) * (1 + usize::from(self.options.shards.1));
-        let late: Vec<usize> = self.primaries().into_iter().filter(|node| *node >= first).collect();
-        let Some(node) = self.one_of(Fault::ScaleIn, &late).filter(|node| !self.moves(*node)) else { return };
-        let stay: Vec<usize> = self.primaries().into_iter().filter(|other| *other < first).collect();
-        let Some(to) = self.one_of(Fault::ScaleIn, &stay) else { return };
-        for slot in self.servers.model.slots_of(node) {
-            let _ = self.servers.model.move_atomically(slot, to);
-            self.touch(Touched::Slot(slot));
-        }
-        self.servers.model.settle();
-        if self.servers.model.remove_node(node).is_ok() {
-            self.strikes(Fault::ScaleIn, node as u64);
-            self.servers.retired.insert(node);
-            let later = self.span(Fault::ScaleIn, 2_000_000);
-            self.after(later, Ev::Repair(Fault::ScaleIn, node as u32));
-        }
-    }
-
-    fn announce(&mut self) {
-        let kind = self.fault_dice(Fault::Endpoints).below(5);
-        self.strikes(Fault::Endpoints, u64::from(kind));
-        self.servers.by_port |= kind == 3;
-        for node in 0..self.servers.nodes.len() {
-            let endpoint = match kind {
-                0 => Endpoint::Address,
-                1 => Endpoint::Host(node_name(node)),
-                2 => Endpoint::MissingHost,
-                3 => Endpoint::Unknown,
-                _ if node % 2 == 0 => Endpoint::Host(node_name(node)),
-                _ => Endpoint::Address,
-            };
-            self.servers.model.set_endpoint(node, endpoint);
-        }
-    }
-
-    /// Nodes are announced in a way that only the client's own table of addresses understands.
-    fn translate(&mut self, fault: Fault) {
-        let node = self.some_node(fault);
-        let (host, port) = self.servers.nodes[node].addr.clone();
-        let announced = match fault {
-            Fault::Nat => (format!("192.168.0.{}", node + 1), port),
-            _ => (host, port_of(node) + 100),
-        };
-        self.strikes(fault, node as u64);
-        self.servers.model.set_address(node, &announced.0, announced.1);
-        self.servers.by_addr.insert(announced.clone(), node);
-        self.servers.ever.insert(announced, node);
-    }
-
     /// What an upheaval began goes on, or ends.
     pub fn calm(&mut self, fault: Fault, of: u32) {
         self.note(What::Heal, [fault as u64, u64::from(of), 0]);
@@ -333,13 +276,18 @@ impl World {
             Fault::Aba if self.phase == Phase::Safety => {
                 let (slot, from) = (of as u16, (of >> 16) as usize);
                 let fit = self.servers.nodes[from].up
-                    && !self.servers.moving.contains_key(&slot)
+                    && !self.is_busy(slot)
                     && self.servers.model.owner(slot).is_some_and(|owner| self.servers.nodes[owner].up);
                 if fit && self.servers.model.primary_of(from).is_none() {
                     let _ = self.servers.model.move_atomically(slot, from);
                 }
             }
             Fault::DelSlots => self.adopt(of as u16),
+            Fault::NameMoved => self.name_again(Some(of as usize)),
+            Fault::Lag => self.catch_up(of as usize),
+            Fault::AskChain => self.unchain(of as u16),
+            Fault::Trimming => self.trimmed(of as u16),
+            Fault::Thirty if self.phase == Phase::Safety => self.shrink(),
             Fault::Crash | Fault::RestartEmpty => self.restart(fault, of as usize),
             Fault::Loading | Fault::Busy | Fault::OutOfMemory => {
                 self.servers.model.set_switches(of as usize, |switches| match fault {
@@ -443,6 +391,11 @@ impl World {
         for slot in orphans {
             self.adopt(slot);
         }
+        let chained: Vec<u16> = self.servers.chained.keys().copied().collect();
+        chained.into_iter().for_each(|slot| self.unchain(slot));
+        let trimmed: Vec<u16> = self.servers.trimmed.keys().copied().collect();
+        trimmed.into_iter().for_each(|slot| self.trimmed(slot));
+        self.name_again(None);
         self.servers.model.settle();
         let moving: Vec<u16> = self.servers.moving.keys().copied().collect();
         for slot in moving {

@@ -28,13 +28,14 @@ pub(crate) fn is_for(kind: ServerKind, name: &str) -> bool {
 }
 
 /// Names and texts; those that change roles come last.
-pub(crate) const SCRIPTS: [(&str, &str); 12] = [
+pub(crate) const SCRIPTS: [(&str, &str); 13] = [
     ("plain", include_str!("plain.txt")),
     ("types", include_str!("types.txt")),
     ("expiry", include_str!("expiry.txt")),
     ("migration", include_str!("migration.txt")),
     ("transactions", include_str!("transactions.txt")),
     ("subscriptions", include_str!("subscriptions.txt")),
+    ("tracking", include_str!("tracking.txt")),
     ("lua", include_str!("lua.txt")),
     ("users", include_str!("users.txt")),
     ("blocking", include_str!("blocking.txt")),

@@ -1,5 +1,6 @@
 //! What a node knows of one connection.
 
+use super::tracking::Tracking;
 use super::users::DEFAULT;
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
@@ -70,6 +71,7 @@ pub(super) struct Client {
     pub(super) asking: bool,
     pub(super) readonly: bool,
     pub(super) transaction: Option<Transaction>,
+    pub(super) tracking: Option<Tracking>,
     pub(super) watched: BTreeSet<Vec<u8>>,
     /// A watched key was touched.
     pub(super) touched: bool,
@@ -107,6 +109,7 @@ impl Client {
             asking: false,
             readonly: false,
             transaction: None,
+            tracking: None,
             watched: BTreeSet::new(),
             touched: false,
             channels: BTreeSet::new(),

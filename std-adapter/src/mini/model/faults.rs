@@ -101,6 +101,18 @@ impl Model {
         Ok(())
     }
 
+    /// Whether a node still deletes what it had of a slot before the slot came back: writes are refused with TRYAGAIN, as
+    /// Redis does from 8.4 on.
+    pub fn set_trimming(&mut self, node: usize, slot: u16, on: bool) {
+        if let Some(node) = self.nodes.get_mut(node) {
+            if on {
+                node.trimming.insert(slot)
+            } else {
+                node.trimming.remove(&slot)
+            };
+        }
+    }
+
     /// Whether the others have given the node up (or take it back): its line in CLUSTER NODES says `fail`, as a replica it is
     /// not listed any more, as the owner of slots it takes a cluster that wants full coverage down.
     pub fn set_failed(&mut self, node: usize, failed: bool) {

@@ -54,6 +54,7 @@ mod store;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tracking;
 mod users;
 mod view;
 
@@ -130,6 +131,10 @@ pub struct Model {
     waiting: Vec<u64>,
     // Clients whose waiting commands can perhaps run.
     awake: VecDeque<u64>,
+    // Clients with tracking; some may have ended.
+    tracking: BTreeSet<u64>,
+    // The client whose command runs.
+    running: Option<ClientId>,
     // Clients that watch keys; some may have stopped.
     watching: BTreeSet<u64>,
     finishing: bool,
@@ -159,6 +164,8 @@ impl Model {
             changes: 0,
             waiting: Vec::new(),
             awake: VecDeque::new(),
+            tracking: BTreeSet::new(),
+            running: None,
             watching: BTreeSet::new(),
             finishing: false,
             any_failed: false,
@@ -209,6 +216,18 @@ impl Model {
     /// Takes the bytes that wait for the connection's peer: replies and pushes, in order.
     pub fn take_output(&mut self, client: ClientId) -> Vec<u8> {
         self.clients.get_mut(&client.0).map(|client| std::mem::take(&mut client.out)).unwrap_or_default()
+    }
+
+    /// Whether the connection speaks RESP3.
+    #[must_use]
+    pub fn is_resp3(&self, client: ClientId) -> bool {
+        self.clients.get(&client.0).is_some_and(|client| client.resp3)
+    }
+
+    /// Whether the connection has subscriptions.
+    #[must_use]
+    pub fn is_subscribed(&self, client: ClientId) -> bool {
+        self.clients.get(&client.0).is_some_and(Client::subscribed)
     }
 
     /// Whether bytes wait for the connection's peer.

@@ -8,7 +8,7 @@ use super::replication::History;
 use super::store::Store;
 use super::users::Users;
 use super::view::View;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub(super) struct Node {
     pub(super) view: View,
     pub(super) migrating: BTreeMap<u16, usize>,
     pub(super) importing: BTreeMap<u16, usize>,
+    /// Slots whose keys are being deleted after they were moved away once: writes to them wait.
+    pub(super) trimming: BTreeSet<u16>,
     pub(super) store: Store,
     pub(super) history: History,
     pub(super) users: Users,
@@ -64,6 +66,7 @@ impl Node {
             view,
             migrating: BTreeMap::new(),
             importing: BTreeMap::new(),
+            trimming: BTreeSet::new(),
             store: Store::new(mix(seed ^ 0x5eed), options.profile.slot_cursors()),
             history: History::new(index as u64),
             users: Users::new(options.password.as_deref()),

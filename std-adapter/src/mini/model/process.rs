@@ -48,7 +48,10 @@ impl Model {
             Replies::Skip => Replies::On,
             other => other,
         };
-        if self.process(client, &words, &mut out) == Step::Later {
+        self.running = Some(client);
+        let step = self.process(client, &words, &mut out);
+        self.running = None;
+        if step == Step::Later {
             let state = self.client(client);
             state.number -= 1;
             state.held = true;
@@ -242,6 +245,7 @@ impl Model {
         let before = self.changes;
         let start = out.bytes.len();
         (command.run)(self, id, words, out);
+        self.remember_read(id, command, words);
         let state = self.client(id);
         if state.wait.is_none() {
             let number = state.number;

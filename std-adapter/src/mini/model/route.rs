@@ -10,6 +10,7 @@ pub(super) enum Refusal {
     Moved(u16, usize),
     Ask(u16, usize),
     TryAgain,
+    Trimming,
     CrossSlot,
     NotServed,
     Down,
@@ -88,6 +89,9 @@ impl Model {
         if node.primary == Some(owner) && ((readonly && !writes) || channels) {
             return Ok(());
         }
+        if owner == me && writes && node.trimming.contains(&slot) {
+            return Err(Refusal::Trimming);
+        }
         if owner == me { Ok(()) } else { Err(Refusal::Moved(slot, owner)) }
     }
 
@@ -102,6 +106,7 @@ impl Model {
             Refusal::Moved(slot, to) => format!("MOVED {slot} {}", self.redirect_to(*to)),
             Refusal::Ask(slot, to) => format!("ASK {slot} {}", self.redirect_to(*to)),
             Refusal::TryAgain => "TRYAGAIN Multiple keys request during rehashing of slot".to_owned(),
+            Refusal::Trimming => "TRYAGAIN Slot is being trimmed".to_owned(),
             Refusal::CrossSlot => "CROSSSLOT Keys in request don't hash to the same slot".to_owned(),
             Refusal::NotServed => "CLUSTERDOWN Hash slot not served".to_owned(),
             Refusal::Down => "CLUSTERDOWN The cluster is down".to_owned(),

@@ -180,14 +180,25 @@ fn describe(model: &Model, id: ClientId, resp3: bool, out: &mut Out) {
 /// The sub-commands each profile has: name, number of words (negative: at least).
 fn client_subs(profile: Profile) -> &'static [(&'static str, i32)] {
     match profile {
-        Profile::Redis62 => &[("id", 2), ("getname", 2), ("setname", 3), ("reply", 3), ("unblock", -3)],
-        Profile::Redis7 => &[("id", 2), ("getname", 2), ("setname", 3), ("reply", 3), ("unblock", -3), ("no-evict", 3)],
+        Profile::Redis62 => {
+            &[("id", 2), ("getname", 2), ("setname", 3), ("reply", 3), ("unblock", -3), ("tracking", -3)]
+        }
+        Profile::Redis7 => &[
+            ("id", 2),
+            ("getname", 2),
+            ("setname", 3),
+            ("reply", 3),
+            ("unblock", -3),
+            ("tracking", -3),
+            ("no-evict", 3),
+        ],
         Profile::Redis8 | Profile::Redis84 => &[
             ("id", 2),
             ("getname", 2),
             ("setname", 3),
             ("reply", 3),
             ("unblock", -3),
+            ("tracking", -3),
             ("no-evict", 3),
             ("setinfo", 4),
             ("no-touch", 3),
@@ -198,6 +209,7 @@ fn client_subs(profile: Profile) -> &'static [(&'static str, i32)] {
             ("setname", 3),
             ("reply", 3),
             ("unblock", -3),
+            ("tracking", -3),
             ("no-evict", 3),
             ("setinfo", 4),
             ("no-touch", 3),
@@ -246,6 +258,7 @@ pub(super) fn client(model: &mut Model, id: ClientId, words: &Words, out: &mut O
         },
         b"capa" => out.ok(),
         b"unblock" => unblock(model, words, out),
+        b"tracking" => super::tracking::tracking(model, id, words, out),
         b"reply" => match words[2].to_ascii_lowercase().as_slice() {
             b"on" => {
                 model.client(id).replies = Replies::On;

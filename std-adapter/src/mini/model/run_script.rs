@@ -293,6 +293,7 @@ impl Script<'_, '_> {
         let mut out = Out::new(false);
         let before = model.changes;
         (command.run)(model, id, &words, &mut out);
+        model.remember_called(id, &words);
         let number = model.client(id).number;
         model.note_execution(id, number, Inside::Script, &words, before, out.bytes.starts_with(b"-"));
         Ok(read(&mut out.bytes.as_slice()))

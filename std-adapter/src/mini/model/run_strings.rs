@@ -61,8 +61,9 @@ impl Model {
         there
     }
 
-    /// Marks the transactions that watch the key.
+    /// Marks the transactions that watch the key, and tells who has read it.
     pub(super) fn touched(&mut self, node: usize, key: &[u8]) {
+        self.invalidate(node, key);
         let clients = &mut self.clients;
         self.watching.retain(|id| {
             let Some(client) = clients.get_mut(id).filter(|client| !client.watched.is_empty()) else { return false };
@@ -75,6 +76,7 @@ impl Model {
 
     /// Marks the transactions that watch any key the node has.
     pub(super) fn touch_all(&mut self, node: usize) {
+        self.invalidate_all(node);
         let store = &self.nodes[node].store;
         for id in &self.watching {
             if let Some(client) = self.clients.get_mut(id)

@@ -42,6 +42,7 @@ pub(super) fn exec(model: &mut Model, id: ClientId, _words: &Words, out: &mut Ou
             let (before, start) = (model.changes, out.bytes.len());
             model.client(id).in_exec = true;
             (command.run)(model, id, words, out);
+            model.remember_read(id, command, words);
             model.client(id).in_exec = false;
             let failed = out.bytes.get(start) == Some(&b'-');
             model.note_execution(id, *number, Inside::Transaction(exec), words, before, failed);

@@ -210,7 +210,9 @@ impl World {
 
     /// Whether an address is one of a seed, or of a node that a topology reply has named.
     pub(super) fn is_confirmed(&self, client: usize, addr: &(String, u16)) -> bool {
-        let node = self.servers.find(addr).or_else(|| self.servers.ever.get(addr).copied());
+        // A name that leads elsewhere was named all the same.
+        let strayed = self.servers.strayed.get(addr).copied();
+        let node = strayed.or_else(|| self.servers.find(addr)).or_else(|| self.servers.ever.get(addr).copied());
         let node = if addr.0 == ALIEN { Some(usize::MAX) } else { node };
         !is_forged(addr) && node.is_some_and(|node| self.clients[client].confirmed.contains(&node))
     }
