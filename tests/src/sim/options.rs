@@ -191,6 +191,10 @@ impl Options {
         };
         options.draw_faults(dice, wishes);
         options.full_coverage = dice.chance(250);
+        if options.has(Fault::Thirty) {
+            // Shared ones, those of subscriptions and leases, for every node at once.
+            options.sizes.conns.1 = 160;
+        }
         if options.has_old_servers() {
             options.channels = 0;
         }
