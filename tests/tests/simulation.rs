@@ -71,7 +71,8 @@ fn no_promise_is_broken() {
     for ((fault, invariant), open) in OPEN_FAULTS.iter().zip(faults_open) {
         assert!(open, "{} does not break I{invariant} any more: take it off the list", fault.name());
     }
-    for fault in Fault::ALL.iter().filter(|fault| !RARE.contains(fault)) {
+    let held = |fault: &Fault| Fault::HELD.iter().any(|(held, _)| held == fault);
+    for fault in Fault::ALL.iter().filter(|fault| !RARE.contains(fault) && !held(fault)) {
         assert!(stats.faults[*fault as usize] > 0, "no {} in any run", fault.name());
     }
     for (number, count) in stats.checks.iter().enumerate().skip(1) {

@@ -112,9 +112,9 @@ impl Model {
             // What it causes itself stands behind the reply; but Redis 8 answers FLUSHALL when all is gone.
             let first = key.is_none() && waits && !client.in_exec;
             if own && !first {
-                client.behind.append(&mut push.bytes)
+                client.behind.append(&mut push.bytes);
             } else {
-                client.out.append(&mut push.bytes)
+                client.out.append(&mut push.bytes);
             }
             true
         });
