@@ -119,7 +119,9 @@ pub fn flatten(bytes: &[u8]) -> Vec<u8> {
             b'$' | b'!' | b'=' => match number(header).map(usize::try_from) {
                 Some(Ok(len)) => {
                     flat.push(kind);
-                    flat.extend_from_slice(bytes.get(at..at + len).unwrap_or_default());
+                    // The format of a verbatim text is no part of its tokens.
+                    let format = if kind == b'=' { 4 } else { 0 };
+                    flat.extend_from_slice(bytes.get(at + format..at + len).unwrap_or_default());
                     at += len + 2;
                 }
                 _ => flat.push(b'_'),
