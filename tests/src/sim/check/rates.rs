@@ -5,6 +5,7 @@ use slotwise::ids::NodeId;
 
 use super::health::Touched;
 use super::windows::{note_delay, recent};
+use crate::sim::client::Served;
 use crate::sim::net::Stage;
 use crate::sim::world::World;
 
@@ -26,7 +27,9 @@ impl World {
         let request = &at.requests[tag as usize];
         // A group has an answer for each of its commands.
         let answers = if request.spec.replies > 1 { request.sends - 1 } else { request.served.len() as u32 };
-        let last = request.served.last().copied().filter(|last| !last.ran && !request.tainted);
+        // A refusal that was lost with its connection is none.
+        let came = |last: &Served| self.links[last.link as usize].stage == Stage::Open;
+        let last = request.served.last().copied().filter(|last| !last.ran && !request.tainted && came(last));
         let gap = last.map_or(u64::MAX, |last| now - last.at);
         let strange = last.is_some_and(|last| last.strange);
         let redirect = last.is_some_and(|last| last.redirect);
