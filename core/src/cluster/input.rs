@@ -1,6 +1,7 @@
 //! Received bytes: which value comes next, who reads it, and in which form.
 
 use crate::cluster::config::Env;
+use crate::cluster::confirm::is_message;
 use crate::cluster::conn::{Bits, ConnState, Mode, Purpose, Sink};
 use crate::cluster::engine::Engine;
 use crate::cluster::event::{CloseReason, ConnectionError, Output, Progress};
@@ -8,7 +9,7 @@ use crate::cluster::probe::Front;
 use crate::connection::{Progress as HandshakeProgress, Session};
 use crate::fmt::{debug, warning};
 use crate::limits::Limits;
-use crate::pipeline::{Entry, Flag, Ix, Kind, Outcome, Reason};
+use crate::pipeline::{Entry, Flag, Kind, Outcome, Reason};
 use crate::resp::{Frame, Parked, RespError, Status, Token, TokenReader};
 use crate::time::{Instant, Stamp};
 use crate::topology;
@@ -170,18 +171,6 @@ impl Engine<'_> {
         let step = self.reply(now, conn, &frame)?;
         self.unread_if_stalled(conn, extent.len, consumed);
         Ok(step)
-    }
-
-    /// A confirmation: the subscribe command in flight was accepted, so an error that comes now is its fence's.
-    fn note_subscribed(&mut self, conn: u32, frame: &Frame<'_>) {
-        let kind = frame.children().next().and_then(|first| first.bytes());
-        if let Some(b"subscribe" | b"psubscribe" | b"ssubscribe") = kind
-            && let Some(head) = self.conn(conn).in_flight.front()
-            && self.peek(head).has(Flag::SUBSCRIBE)
-            && !self.peek(head).has(Flag::ASKING)
-        {
-            self.entry(head).set(Flag::STARTED, true);
-        }
     }
 
     /// A stalled reply stays unread until a topology reply shows whether it tells the truth.
@@ -347,22 +336,6 @@ impl Engine<'_> {
         self.drive_refresh(now);
     }
 
-    /// A subscribe command was carried out: its fence is being answered.
-    fn confirm(&mut self, now: Instant, conn: u32, head: u32) {
-        self.answered(now, conn);
-        if self.peek(head).kind() == Kind::User {
-            self.tell_confirmed(head, conn);
-            // The connection may end, and begin anew, before the event is polled.
-            let generation = self.conn(conn).generation;
-            let entry = self.entry(head);
-            entry.conn = Ix::new(conn);
-            entry.set_confirmed_by(generation);
-            self.queue_event(head);
-        } else {
-            self.release_entry(head);
-        }
-    }
-
     fn discard_done(&mut self, now: Instant, conn: u32) -> Result<(), ConnectionError> {
         let Some(head) = self.conn(conn).in_flight.front() else { return Ok(()) };
         if matches!(self.peek(head).kind(), Kind::Probe | Kind::Fence) {
@@ -475,23 +448,6 @@ fn last_token<'rx>(reader: &mut TokenReader<'_, 'rx>) -> Result<Option<Token<'rx
         }
     }
     Ok(last)
-}
-
-/// Whether an array is a message or a confirmation of RESP2.
-fn is_message(frame: &Frame<'_>) -> bool {
-    let Some(kind) = frame.children().next().and_then(|first| first.bytes()) else { return false };
-    matches!(
-        kind,
-        b"message"
-            | b"pmessage"
-            | b"smessage"
-            | b"subscribe"
-            | b"psubscribe"
-            | b"ssubscribe"
-            | b"unsubscribe"
-            | b"punsubscribe"
-            | b"sunsubscribe"
-    )
 }
 
 fn close_reason(error: &ConnectionError) -> CloseReason {

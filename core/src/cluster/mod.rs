@@ -65,6 +65,7 @@
 
 mod admit;
 mod config;
+mod confirm;
 mod conn;
 mod counters;
 mod endpoint;
