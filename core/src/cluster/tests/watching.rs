@@ -275,7 +275,7 @@ fn streamed_replies_and_subscriptions_are_told() {
     let tag = world.submit(CommandSpec { subscribe: true, ..World::spec(5, Access::Write) });
     world.join(A);
     world.told();
-    world.feed(A, "$8\r\n00000000\r\n");
+    world.feed(A, "$8\r\n{nonce}\r\n");
     assert_eq!(world.told(), [format!("confirmed a {tag}")]);
 }
 
