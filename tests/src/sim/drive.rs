@@ -412,6 +412,9 @@ impl World {
         let at = &self.links[link as usize];
         let honest = !at.hostile && !at.doubled && self.stage.is_none();
         self.note(What::Broken, [u64::from(link), rest.len() as u64, 0]);
+        if let Some(stage) = &mut self.stage {
+            stage.refused += 1;
+        }
         self.trace.say(|| error.to_string());
         let expected = matches!(error, ConnectionError::Handshake(_));
         if honest && !expected {

@@ -10,6 +10,7 @@
 //! expect unlink c0 exact | at-least | complete | incomplete | count 9 | removed 9 | failed 0 | in-flight <= 64
 //! expect matching PREFIX 9 | holds A PREFIX 9         keys that can be read; keys in a node's table
 //! expect dialled 10.0.0. <= 0               dials since `mark` to hosts that begin so
+//! expect refused == 1                       connections closed for what came over them
 //! expect pushes c0 "invalidate foo" 1 | pushed c0 "text #" x 60     all of them, in order
 //! expect dense asked c* <= 4 within 2s | uniform asked | waiting c0 C <= 50
 //! expect count r x 100 done == 40
@@ -136,6 +137,7 @@ impl Script {
             }
             ["asked", client, ref how @ ..] => compare(world.clients[self.client(client)?].asked.len() as u64, how),
             ["redirects", ref how @ ..] => compare(world.stats.redirects, how),
+            ["refused", ref how @ ..] => compare(world.stage.as_ref().map_or(0, |stage| stage.refused), how),
             ["messages", ref how @ ..] => compare(world.stats.messages.0, how),
             ["gaps", ref how @ ..] => compare(world.stats.messages.1, how),
             ["scans", "complete", ref how @ ..] => compare(world.stats.scans.0, how),

@@ -115,6 +115,8 @@ pub struct Stage {
     pub token: Option<String>,
     /// What is wrong with pages of scans.
     pub noise: Option<noise::Noise>,
+    /// Connections closed for what came over them.
+    pub refused: u64,
     /// Topology questions by node.
     pub questions: BTreeMap<usize, Vec<u64>>,
 }
