@@ -24,9 +24,7 @@ const OPEN_FAULTS: &[(Fault, u8)] = &[];
 
 /// Seeds with a broken promise that is still to be mended, and which: they must fail until then, so that none is kept
 /// here for longer than that.
-///
-/// - 34, I10: after nodes came and went, a refresh gives a slot back to an owner of an older epoch.
-const OPEN: &[(u64, u8)] = &[(34, 10)];
+const OPEN: &[(u64, u8)] = &[];
 
 /// Seeds within which every planted violation must be noticed.
 const NOTICED: u64 = 100;

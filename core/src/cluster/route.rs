@@ -20,6 +20,8 @@ enum Dest {
 
 /// How long a command waits before it looks for a free connection entry again.
 const NO_ROOM_DELAY: Duration = Duration::from_millis(20);
+/// How long a lease stays with its node, unused, when others wait for one.
+const LEAST_UNUSED: Duration = Duration::from_millis(300);
 
 impl Engine<'_> {
     /// Puts a command that is on no list where it belongs now.
@@ -245,10 +247,13 @@ impl Engine<'_> {
     }
 
     /// Lets the lease that was unused longest end with the next timers: another node needs its place. Not at once, since
-    /// the end of a connection routes commands, and this is called while one is routed.
+    /// the end of a connection routes commands, and this is called while one is routed; and not one that was used just
+    /// now, or nodes would take each other's places with every command.
     fn end_unused_lease(&mut self, now: Instant) {
+        let kept = self.s.config.lease_idle();
         let rest = |conn: &ConnEntry| conn.until.near(now).map_or(Duration::ZERO, |at| at.since(now));
-        let unused = self.t.conns.iter_mut().filter(|conn| conn.is_unused_lease());
+        let old = |conn: &ConnEntry| rest(conn).saturating_add(LEAST_UNUSED) <= kept;
+        let unused = self.t.conns.iter_mut().filter(|conn| conn.is_unused_lease() && old(conn));
         if let Some(conn) = unused.min_by_key(|conn| rest(conn)) {
             conn.until = Stamp::before(now);
         }

@@ -2,6 +2,7 @@
 
 use slotwise::slot::Slot;
 
+use super::check::health::Touched;
 use super::dice::Label;
 use super::kinds::Fault;
 use super::net::{Stage, Way};
@@ -295,6 +296,8 @@ impl World {
             (at.ahead, at.tick) = (at.ahead + tick, tick);
             at.wake_at = Some(self.now);
             self.at(self.now, Ev::Wake(client));
+            // Up to a tick passes at once.
+            self.touch(Touched::Client(client));
         }
         self.after(until, Ev::Repair(Fault::Ticks, client as u32));
     }
@@ -308,6 +311,7 @@ impl World {
                 at.tick = u64::from(self.options.tick);
                 at.wake_at = Some(self.now);
                 self.at(self.now, Ev::Wake(of as usize));
+                self.touch(Touched::Client(of as usize));
             }
             Fault::Duplicate => self.end_session(of),
             Fault::SlowNode => self.servers.nodes[of as usize].slow = 0,

@@ -176,10 +176,7 @@ faults! {
 
 impl Fault {
     /// Kinds that runs have only if they are asked for: what the core does not withstand yet, and why.
-    pub const HELD: &'static [(Self, &'static str)] = &[(
-        Self::NameMoved,
-        "a node that answers MOVED to the very address it was dialled at is asked for ever, as if it were another one",
-    )];
+    pub const HELD: &'static [(Self, &'static str)] = &[];
 
     /// Whether only an adversary does this.
     #[must_use]

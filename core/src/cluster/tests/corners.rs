@@ -101,7 +101,9 @@ fn an_unused_lease_makes_room_for_another_node() {
     assert!(world.is_connected("first"), "it is used");
     world.feed("first", "*0\r\n");
     assert_eq!(world.take_out(), [reply(first, "*0")]);
-    world.wait(Duration::from_millis(100));
+    world.wait(Duration::from_millis(250));
+    assert!(world.is_connected("first"), "it may be used again at once");
+    world.wait(Duration::from_millis(150));
     assert!(!world.is_connected("first"), "the other node needs its place");
     lease(&mut world, "second");
     world.feed("second", "*0\r\n");

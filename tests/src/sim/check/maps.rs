@@ -199,7 +199,7 @@ impl World {
     /// A redirect may, since a node that is behind gives such redirects. CLUSTER SLOTS has no epochs: a view that was
     /// never seen before cannot be told from a newer one. What can be asked: that a redirect is not taken back for a while,
     /// that a view which was replaced does not come back for a while, that no slots are lost, and that nothing goes back
-    /// where epochs are known; all but the last unless such an answer came before, the hold time ago.
+    /// where epochs are known; each unless such an answer came before, the hold time ago.
     pub fn check_map(&mut self, client: usize, refreshed: bool) {
         self.note_truth();
         let ids = self.nodes_by_id();
@@ -249,10 +249,10 @@ impl World {
             let first = notes.heard.iter().find(|(_, hash)| hash == last);
             first.is_some_and(|(at, _)| clock.saturating_sub(*at) >= HOLD)
         });
-        let fault = if let Some((slot, owner)) = lower {
-            Some(format!("against the epochs slot {slot} belongs to node {owner} again"))
-        } else if confirmed {
+        let fault = if confirmed {
             None
+        } else if let Some((slot, owner)) = lower {
+            Some(format!("against the epochs slot {slot} belongs to node {owner} again"))
         } else if let Some(slot) = taken_back {
             Some(format!("a redirect has just said otherwise of slot {slot}"))
         } else if returned {
