@@ -212,7 +212,11 @@ impl World {
             let seen = seen.and_then(|(owner, epoch)| Some((owner, epoch, self.truth.place(slot, owner)?)));
             let Some((owner, epoch, place)) = seen else {
                 // A node that never had it: what was known before is overruled.
-                self.clients[client].notes.map.known.remove(&slot);
+                let notes = &mut self.clients[client].notes.map;
+                if notes.known.remove(&slot).is_some() && !refreshed {
+                    // A redirect sends it there: from here on the client must be told again.
+                    notes.told.remove(&slot);
+                }
                 continue;
             };
             let notes = &mut self.clients[client].notes.map;
@@ -221,6 +225,8 @@ impl World {
             if !refreshed {
                 notes.patches.retain(|patch| patch.0 != slot);
                 notes.patches.push((slot, clock));
+                // A node has said otherwise: from here on it must be told again.
+                notes.told.remove(&slot);
             } else if place < before {
                 // The higher epoch has the slot.
                 lower = lower.or_else(|| (epoch? < old?).then_some((slot, owner)));
