@@ -298,10 +298,16 @@ fn a_keep_alive_finds_out_that_an_idle_peer_is_gone() {
             board.until(driver, &mut app, 400, |driver, _| driver.now().as_micros() > end);
             assert_eq!(app.closed, []);
             board.cable.borrow_mut().rules.lost = 1_000;
-            board.until(driver, &mut app, 400, |_, app| app.closed.len() >= 3);
-            // Without it, it is the engine that notices, at the next question it has by itself.
+            // Without it, it is the engine that notices, at the next question it has by itself; between them it dials seeds.
             let reason = if keep_alive { CloseReason::Disconnected } else { CloseReason::Silent };
-            assert_eq!(app.closed, [reason; 3]);
+            let noticed = |app: &App| app.closed.iter().filter(|closed| **closed == reason).count();
+            board.until(driver, &mut app, 400, |_, app| noticed(app) >= 3);
+            let others = app.closed.iter().filter(|closed| **closed != reason);
+            assert!(
+                others.clone().all(|closed| !keep_alive && *closed == CloseReason::ConnectFailed),
+                "{:?}",
+                app.closed
+            );
             assert!(!keep_alive || driver.now().as_micros() - end < 5_000_000);
         });
     }
