@@ -136,6 +136,16 @@ impl Builder {
         self
     }
 
+    /// Most bytes of one reply, which is gathered whole before it is handed out; 1 GiB unless set. A larger one is read to
+    /// its end and dropped, and its command fails with
+    /// [`Reason::ReplyTooLarge`](slotwise::pipeline::Reason::ReplyTooLarge). Messages of subscriptions that are larger are
+    /// lost.
+    #[must_use]
+    pub fn max_reply(mut self, bytes: usize) -> Self {
+        self.profile.max_reply = Some(bytes);
+        self
+    }
+
     /// Tells `observer` what the engine does, as it happens: connections, redirects, retries, refreshes, what changed in
     /// the map, and each command from submission to end. No [`Notice`] holds a key, a value or a password. It is called
     /// from within the client's methods, some times for each command, so it should be brief.

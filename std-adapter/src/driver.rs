@@ -8,7 +8,7 @@ use mio::{Events, Poll, Token as MioToken, Waker};
 use slotwise::cluster::{CloseReason, Cluster, Config, Env, Event, Output, Transmit, Watched};
 use slotwise::connection::{ControlFrame, Settings};
 use slotwise::ids::{ConnId, NodeId};
-use slotwise::pipeline::Failure;
+use slotwise::pipeline::{Failure, Outcome, Reason};
 use slotwise::resp::Frame;
 use slotwise::time::Instant;
 
@@ -24,6 +24,10 @@ const WAKER: MioToken = MioToken(usize::MAX);
 const EVENTS: usize = 256;
 /// After so long without a round, sockets are looked at before anything is written.
 const AWAY: StdDuration = StdDuration::from_millis(20);
+/// Reads of one socket in a row, so that one peer that never falls silent stalls none of the others.
+const READS: usize = 32;
+/// Most bytes of a reply that is kept, unless the caller wants another bound.
+const MAX_REPLY: usize = 1 << 30;
 
 /// What the application does with the engine's outputs, and where its bytes come from.
 pub(crate) trait Work {
@@ -76,6 +80,7 @@ pub(crate) struct Driver {
     epoch: std::time::Instant,
     last_close: Option<(CloseReason, String)>,
     address_map: Option<AddressMap>,
+    max_reply: usize,
     /// Bytes were read since the last round of writes, so there may be more to write.
     dirty: bool,
     last_turn: std::time::Instant,
@@ -88,6 +93,7 @@ impl Driver {
         Ok(Self {
             cluster: Cluster::new(config, Watched::new(HeapStorage::new(), Watcher::new(profile.observer.clone()))),
             address_map: profile.address_map.clone(),
+            max_reply: profile.max_reply.unwrap_or(MAX_REPLY),
             profile,
             counters: Counters::default(),
             dialled: HashMap::new(),
@@ -140,7 +146,7 @@ impl Driver {
         self.dirty = false;
         self.transmit_all(env, work);
         acted |= self.drain(env, work);
-        let timeout = if acted || self.dirty { Some(StdDuration::ZERO) } else { self.wait_time(wait) };
+        let timeout = if acted || self.dirty || self.unread() { Some(StdDuration::ZERO) } else { self.wait_time(wait) };
         self.poll_once(env, work, timeout)?;
         let now = self.now();
         if self.cluster.poll_timeout().is_some_and(|at| at <= now) {
@@ -171,7 +177,15 @@ impl Driver {
             }
         }
         self.events = Some(events);
+        for at in 0..self.sockets.len() {
+            self.receive(env, work, at);
+        }
         Ok(())
+    }
+
+    /// Whether a socket has more to read that is of use now.
+    fn unread(&self) -> bool {
+        self.sockets.iter().flatten().any(|socket| socket.readable && self.cluster.wants_input(socket.conn))
     }
 
     fn wait_time(&mut self, wait: Option<StdDuration>) -> Option<StdDuration> {
@@ -198,7 +212,10 @@ impl Driver {
                     self.drop_socket(conn);
                     work.closed(conn, node, reason);
                 }
-                Event::InputReady(conn) => self.present(env, work, conn.index()),
+                Event::InputReady(conn) => {
+                    self.present(env, work, conn.index());
+                    self.receive(env, work, conn.index());
+                }
                 Event::Failed { tag, failure, .. } => work.failed(tag, failure),
                 Event::Confirmed { tag, conn, .. } => work.confirmed(tag, conn),
                 Event::Alive { conn, asked } => work.alive(conn, asked),
@@ -310,7 +327,7 @@ impl Driver {
             self.cluster.handle_written(now, conn, taken);
             if broken {
                 // Replies that came before the break are read first; reading meets the break too.
-                self.receive(env, work, at);
+                self.readable(env, work, at);
                 return;
             }
         }
@@ -339,14 +356,27 @@ impl Driver {
             socket.set_writable();
         }
         if readable {
+            self.readable(env, work, at);
+        }
+    }
+
+    /// There is something to read, or the end of the connection.
+    fn readable(&mut self, env: &Env<'_>, work: &mut dyn Work, at: usize) {
+        if let Some(socket) = self.sockets.get_mut(at).and_then(Option::as_mut) {
+            socket.readable = true;
             self.receive(env, work, at);
         }
     }
 
+    /// Reads what has come, some pieces at a time. What the engine cannot use yet stays with the peer: an open-ended
+    /// buffer would take in all that is behind it.
     fn receive(&mut self, env: &Env<'_>, work: &mut dyn Work, at: usize) {
-        loop {
+        for _ in 0..READS {
             let Some(socket) = self.sockets.get_mut(at).and_then(Option::as_mut) else { return };
             let conn = socket.conn;
+            if !socket.readable || !self.cluster.wants_input(conn) {
+                return;
+            }
             let before = socket.received().len();
             let received = socket.receive();
             self.counters.bytes_in += (socket.received().len() - before) as u64;
@@ -370,7 +400,8 @@ impl Driver {
         loop {
             let Some(socket) = self.sockets.get_mut(at).and_then(Option::as_mut) else { return };
             let conn = socket.conn;
-            match self.cluster.handle_input(now, conn, env, socket.received(), true) {
+            let can_grow = socket.received().len() < self.max_reply;
+            match self.cluster.handle_input(now, conn, env, socket.received(), can_grow) {
                 Ok(progress) => {
                     match progress.output {
                         Some(Output::Reply { tag, frame, last, resent, .. }) => {
@@ -381,6 +412,14 @@ impl Driver {
                         Some(Output::Push { conn, frame }) => {
                             let node = self.cluster.node(conn);
                             work.push(conn, node, &frame);
+                        }
+                        // The rest of a reply that is not kept goes by in pieces.
+                        Some(Output::Token { tag, last: true, .. }) => {
+                            let node = self.cluster.node(conn);
+                            work.failed(
+                                tag,
+                                Failure { outcome: Outcome::ReplyLost, reason: Reason::ReplyTooLarge, node },
+                            );
                         }
                         Some(Output::Token { .. }) => {}
                         None if progress.consumed == 0 => return,
@@ -409,3 +448,7 @@ fn append_control(frame: ControlFrame, settings: &Settings<'_>, socket: &mut Soc
         socket.tx.truncate(start);
     }
 }
+
+#[cfg(test)]
+#[path = "driver_tests.rs"]
+mod tests;

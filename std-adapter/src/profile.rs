@@ -27,6 +27,8 @@ pub(crate) struct Profile {
     pub(crate) database: u32,
     pub(crate) resp2: bool,
     pub(crate) read_only: bool,
+    /// Most bytes of a reply that is kept.
+    pub(crate) max_reply: Option<usize>,
     pub(crate) address_map: Option<AddressMap>,
     pub(crate) endpoint_filter: Option<EndpointFilter>,
     pub(crate) observer: Option<Observer>,

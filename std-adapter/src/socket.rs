@@ -47,6 +47,8 @@ pub(crate) struct Socket {
     rx_at: usize,
     rx_end: usize,
     writable: bool,
+    /// There may be more to read: readiness is told once, and holds until a read says otherwise.
+    pub(crate) readable: bool,
     /// Output that was gathered holds a password.
     secret: bool,
 }
@@ -64,6 +66,7 @@ impl Socket {
             rx_at: 0,
             rx_end: 0,
             writable: false,
+            readable: false,
             secret: false,
         }
     }
@@ -180,6 +183,12 @@ impl Socket {
 
     /// Reads once.
     pub(crate) fn receive(&mut self) -> Received {
+        let received = self.read();
+        self.readable = received == Received::Some;
+        received
+    }
+
+    fn read(&mut self) -> Received {
         self.make_room();
         let Some(stream) = &mut self.stream else { return Received::Closed };
         loop {
@@ -225,6 +234,12 @@ impl Socket {
     /// Bytes received and not consumed.
     pub(crate) fn received(&self) -> &[u8] {
         &self.rx[self.rx_at..self.rx_end]
+    }
+
+    /// Bytes the receive buffer takes.
+    #[cfg(test)]
+    pub(crate) fn receive_buffer(&self) -> usize {
+        self.rx.len()
     }
 
     pub(crate) fn consume(&mut self, n: usize) {

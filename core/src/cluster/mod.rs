@@ -62,6 +62,7 @@
 //! | connection entries, leases | nothing; the command waits | an idle connection, a free lease, or its deadline |
 //! | slot map storage | the slots that do not fit have an unknown owner | any node is asked, and MOVED followed |
 //! | receive buffer | [`Progress`] with nothing consumed | more bytes, or with `can_grow == false` tokens instead of a frame |
+//! | receive buffer, behind a reply that waits for a topology reply | the same, and [`Cluster::wants_input`] is false | [`Event::InputReady`], within a second |
 
 mod admit;
 mod config;

@@ -5,8 +5,11 @@
 //! command, the reply is left unread until a topology reply comes, within narrow bounds, and what it shows decides. Where
 //! nothing is shown, the error is the caller's.
 
+use crate::cluster::Cluster;
 use crate::cluster::conn::Bits;
 use crate::cluster::engine::Engine;
+use crate::cluster::storage::Storage;
+use crate::ids::ConnId;
 use crate::slot::Slot;
 use crate::time::{Duration, Instant, Stamp};
 use crate::topology::{Node, Owner, Reason as Why};
@@ -15,6 +18,18 @@ use crate::topology::{Node, Owner, Reason as Why};
 const STALL: Duration = Duration::from_secs(1);
 /// How long after that no reply is left unread again, unless a redirect proved true.
 const PAUSE: Duration = Duration::from_secs(4);
+
+impl<S: Storage> Cluster<S> {
+    /// Whether more bytes of a connection are of use now. They are not while its first reply is left unread because a
+    /// topology reply has to show first whether its redirect is true: for a second at most, until
+    /// [`Event::InputReady`](crate::cluster::Event::InputReady). An adapter whose receive buffers grow stops reading
+    /// meanwhile, or replies pile up behind that one.
+    #[must_use]
+    pub fn wants_input(&self, conn: ConnId) -> bool {
+        let entry = self.storage().shared().conns.get(conn.index());
+        entry.is_none_or(|entry| entry.generation != conn.generation() || !entry.is_stalled())
+    }
+}
 
 impl Engine<'_> {
     /// MOVED as the answer of a command that runs a script, for the slot of that command. Says whether the engine has

@@ -85,11 +85,13 @@ pub enum Reason {
     EndpointRefused,
     /// As many unsent commands as are allowed wait for its node already.
     QueueFull,
+    /// Its reply is larger than the adapter keeps.
+    ReplyTooLarge,
 }
 
 impl Reason {
     /// Every reason, by its number, which is below 16.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::TimedOut,
         Self::ConnectionLost,
         Self::SlotUncovered,
@@ -101,6 +103,7 @@ impl Reason {
         Self::ReplyCut,
         Self::EndpointRefused,
         Self::QueueFull,
+        Self::ReplyTooLarge,
     ];
 
     /// The reason of this number.
@@ -123,6 +126,7 @@ impl Reason {
             Self::ReplyCut => "reply_cut",
             Self::EndpointRefused => "endpoint_refused",
             Self::QueueFull => "queue_full",
+            Self::ReplyTooLarge => "reply_too_large",
         }
     }
 }
@@ -141,6 +145,7 @@ impl fmt::Display for Reason {
             Self::ReplyCut => "the reply was cut",
             Self::EndpointRefused => "the node's address is refused by the endpoint filter",
             Self::QueueFull => "too many commands wait for the node",
+            Self::ReplyTooLarge => "the reply is too large",
         })
     }
 }

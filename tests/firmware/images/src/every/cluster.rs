@@ -41,6 +41,7 @@ pub(super) fn keep() {
         Cluster::<Tables>::storage,
         Cluster::<Tables>::load,
         Cluster::<Tables>::waiting,
+        Cluster::<Tables>::wants_input,
         Tables::new,
         Watch::new,
         Watched::<Tables, Counters<2>>::new,
