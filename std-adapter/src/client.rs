@@ -104,6 +104,24 @@ impl Builder {
         self
     }
 
+    /// Speaks TLS with every node, with this set-up; the URL need not say `rediss://` then. Without it `rediss://` trusts
+    /// what the operating system trusts. See [`tls`](crate::tls) and [`tls::Files`](crate::tls::Files).
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, config: Arc<crate::tls::rustls::ClientConfig>) -> Self {
+        self.profile.tls.config = Some(config);
+        self
+    }
+
+    /// The name that a node's certificate must carry, given the host and port it announces (a seed's: those of the URL);
+    /// `None` leaves it at the announced host, whatever [`Builder::address_map`] makes of that.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls_names(mut self, names: impl Fn(&str, u16) -> Option<String> + Send + Sync + 'static) -> Self {
+        self.profile.tls.names = Some(Arc::new(names));
+        self
+    }
+
     /// Commands of one slot go out one by one, so that none runs before an older one whatever happens; see
     /// [`Config::strict_order`].
     #[must_use]
@@ -179,9 +197,15 @@ impl Builder {
     /// Finds the cluster.
     ///
     /// # Errors
-    /// [`Error::NoCluster`] when no seed leads to one in time, [`Error::Settings`], [`Error::Io`].
-    pub fn connect(self) -> Result<Client, Error> {
+    /// [`Error::NoCluster`] when no seed leads to one in time, [`Error::Settings`], [`Error::Io`]; `Error::Tls` where that
+    /// is built in.
+    #[cfg_attr(not(feature = "tls"), expect(unused_mut, reason = "what TLS needs is completed"))]
+    pub fn connect(mut self) -> Result<Client, Error> {
         self.profile.settings().check().map_err(Error::Settings)?;
+        #[cfg(feature = "tls")]
+        {
+            self.profile.tls = std::mem::take(&mut self.profile.tls).or_system(self.profile.secure)?;
+        }
         let limit = self.connect_limit;
         let mut client = Client { driver: Driver::new(self.profile, self.config)?, limit, scan_tags: 0 };
         client.find_cluster()?;

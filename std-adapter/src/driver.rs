@@ -15,8 +15,9 @@ use slotwise::time::Instant;
 use crate::counters::{Counters, Watcher};
 use crate::profile::{AddressMap, Profile};
 use crate::resolve::Resolver;
-use crate::socket::{Received, Socket};
+use crate::socket::{Connect, Received, Socket};
 use crate::storage::HeapStorage;
+use crate::tls;
 
 /// The poll token of the resolver's waker; sockets use their connection's index.
 const WAKER: MioToken = MioToken(usize::MAX);
@@ -81,6 +82,7 @@ pub(crate) struct Driver {
     last_close: Option<(CloseReason, String)>,
     address_map: Option<AddressMap>,
     max_reply: usize,
+    tls: tls::Setup,
     /// Bytes were read since the last round of writes, so there may be more to write.
     dirty: bool,
     last_turn: std::time::Instant,
@@ -94,6 +96,7 @@ impl Driver {
             cluster: Cluster::new(config, Watched::new(HeapStorage::new(), Watcher::new(profile.observer.clone()))),
             address_map: profile.address_map.clone(),
             max_reply: profile.max_reply.unwrap_or(MAX_REPLY),
+            tls: profile.tls.clone(),
             profile,
             counters: Counters::default(),
             dialled: HashMap::new(),
@@ -240,13 +243,15 @@ impl Driver {
             let (host, port) = (target.addr.host(), target.addr.port());
             // Seeds are where the caller says they are; what nodes announce may need translation.
             let mapped = self.address_map.as_ref().filter(|_| target.node.is_some()).and_then(|map| map(host, port));
-            mapped.unwrap_or_else(|| (host.to_owned(), port))
+            let wish = self.tls.to(host, port, target.tls_name);
+            let (host, port) = mapped.unwrap_or_else(|| (host.to_owned(), port));
+            (host, port, wish)
         });
-        let Some((host, port)) = target else {
+        let Some((host, port, wish)) = target else {
             return self.cluster.handle_connect_failed(self.now(), conn);
         };
         *self.dialled.entry(format!("{host}:{port}")).or_default() += 1;
-        self.sockets[at] = Some(Socket::new(conn));
+        self.sockets[at] = Some(Socket::new(conn, wish));
         if let Some(addrs) = self.resolver.look_up(conn, &host, port) {
             self.connect(conn, addrs);
         }
@@ -266,14 +271,14 @@ impl Driver {
         }
         socket.candidates = addrs.into();
         if !socket.connect_next(self.poll.registry(), MioToken(at)) {
-            self.connect_failed(at);
+            self.connect_failed(at, String::new());
         }
     }
 
-    fn connect_failed(&mut self, at: usize) {
+    fn connect_failed(&mut self, at: usize, why: String) {
         let Some(conn) = self.sockets.get(at).and_then(Option::as_ref).map(|socket| socket.conn) else { return };
         self.drop_at(at);
-        self.last_close = Some((CloseReason::ConnectFailed, String::new()));
+        self.last_close = Some((CloseReason::ConnectFailed, why));
         self.cluster.handle_connect_failed(self.now(), conn);
     }
 
@@ -339,17 +344,18 @@ impl Driver {
         let Some(socket) = self.sockets.get_mut(at).and_then(Option::as_mut) else { return };
         if !socket.is_open() {
             match socket.connect_result() {
-                None => return,
-                Some(true) => {
+                Connect::Pending => return,
+                Connect::Open => {
                     let conn = socket.conn;
                     self.cluster.handle_connected(self.now(), conn);
                 }
-                Some(false) => {
+                Connect::Failed => {
                     if !socket.connect_next(self.poll.registry(), MioToken(at)) {
-                        self.connect_failed(at);
+                        self.connect_failed(at, String::new());
                     }
                     return;
                 }
+                Connect::Unsecured(why) => return self.connect_failed(at, why),
             }
         }
         if writable && let Some(socket) = self.sockets.get_mut(at).and_then(Option::as_mut) {

@@ -158,6 +158,9 @@ pub enum Error {
     },
     /// The URL is not one.
     Url(UrlError),
+    /// TLS cannot be set up; nothing was dialled.
+    #[cfg(feature = "tls")]
+    Tls(crate::tls::TlsError),
     /// The settings would be refused by every server.
     Settings(SettingsError),
     /// No seed led to a cluster.
@@ -223,6 +226,8 @@ impl Error {
             Self::Command { error, .. } => error.name(),
             Self::Submit { .. } => "not_sent",
             Self::Url(_) => "bad_url",
+            #[cfg(feature = "tls")]
+            Self::Tls(_) => "tls",
             Self::Settings(_) => "bad_settings",
             Self::NoCluster { .. } => "no_cluster",
             Self::UnexpectedReply { .. } => "unexpected_reply",
@@ -251,6 +256,8 @@ impl fmt::Display for Error {
             Self::Command { command, error } => write!(f, "{}: {error}; nothing was sent", Shown(command, NAMED)),
             Self::Submit { command, error } => write!(f, "{}: {error}", Shown(command, NAMED)),
             Self::Url(error) => error.fmt(f),
+            #[cfg(feature = "tls")]
+            Self::Tls(error) => write!(f, "TLS: {}", Shown(&error.to_string(), KEPT)),
             Self::Settings(error) => error.fmt(f),
             Self::NoCluster { last, rejected } => {
                 f.write_str("no seed led to a cluster")?;
@@ -286,6 +293,8 @@ impl std::error::Error for Error {
             Self::Command { error, .. } => Some(error),
             Self::Submit { error, .. } => Some(error),
             Self::Url(error) => Some(error),
+            #[cfg(feature = "tls")]
+            Self::Tls(error) => Some(error),
             Self::Settings(error) => Some(error),
             Self::ScanToken(error) => Some(error),
             Self::Io(error) => Some(error),
@@ -303,6 +312,13 @@ impl From<io::Error> for Error {
 impl From<UrlError> for Error {
     fn from(error: UrlError) -> Self {
         Self::Url(error)
+    }
+}
+
+#[cfg(feature = "tls")]
+impl From<crate::tls::TlsError> for Error {
+    fn from(error: crate::tls::TlsError) -> Self {
+        Self::Tls(error)
     }
 }
 

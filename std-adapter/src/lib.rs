@@ -35,7 +35,13 @@ mod results;
 mod scan;
 mod socket;
 mod storage;
+mod stream;
 mod subscriber;
+#[cfg(not(feature = "tls"))]
+#[path = "no_tls.rs"]
+mod tls;
+#[cfg(feature = "tls")]
+pub mod tls;
 mod topology;
 pub mod url;
 mod value;

@@ -7,6 +7,7 @@ use slotwise::cluster::{Endpoint, Endpoints, Env, Notice};
 use slotwise::connection::{Protocol, Secret, Settings};
 use zeroize::Zeroizing;
 
+use crate::tls;
 use crate::url::{Seed, Url};
 
 /// Where an announced host and port are dialled.
@@ -32,6 +33,10 @@ pub(crate) struct Profile {
     pub(crate) address_map: Option<AddressMap>,
     pub(crate) endpoint_filter: Option<EndpointFilter>,
     pub(crate) observer: Option<Observer>,
+    pub(crate) tls: tls::Setup,
+    /// The URL asks for TLS.
+    #[cfg(feature = "tls")]
+    pub(crate) secure: bool,
 }
 
 impl Profile {
@@ -41,6 +46,8 @@ impl Profile {
             username: url.username().map(str::to_owned),
             password: url.password().map(|password| Zeroizing::new(password.to_owned())),
             database: url.database(),
+            #[cfg(feature = "tls")]
+            secure: url.is_secure(),
             ..Self::default()
         }
     }

@@ -1,13 +1,16 @@
 //! One non-blocking socket with its buffers.
 
 use std::collections::VecDeque;
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::SocketAddr;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use slotwise::ids::ConnId;
 use zeroize::Zeroize;
+
+use crate::stream::Stream;
+use crate::tls::{TlsStream, Wish};
 
 /// Bytes read from a socket at once, and the least room kept for the next read.
 const READ: usize = 64 * 1024;
@@ -21,7 +24,20 @@ pub(crate) enum Stage {
     Resolving,
     /// `connect` was called; the addresses after this one are still to be tried.
     Connecting,
+    /// TCP stands; TLS is being agreed on.
+    Securing,
     Open,
+}
+
+/// What became of a connection attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Connect {
+    Pending,
+    Open,
+    /// This address cannot be reached; another may.
+    Failed,
+    /// The node was reached and no TLS agreed on, for this reason.
+    Unsecured(String),
 }
 
 /// What reading a socket came to.
@@ -39,7 +55,9 @@ pub(crate) enum Received {
 pub(crate) struct Socket {
     pub(crate) conn: ConnId,
     pub(crate) stage: Stage,
-    stream: Option<TcpStream>,
+    stream: Option<Stream>,
+    /// TLS is wanted here.
+    wish: Option<Wish>,
     pub(crate) candidates: VecDeque<SocketAddr>,
     pub(crate) tx: Vec<u8>,
     tx_at: usize,
@@ -54,11 +72,12 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    pub(crate) fn new(conn: ConnId) -> Self {
+    pub(crate) fn new(conn: ConnId, wish: Option<Wish>) -> Self {
         Self {
             conn,
             stage: Stage::Resolving,
             stream: None,
+            wish,
             candidates: VecDeque::new(),
             tx: Vec::new(),
             tx_at: 0,
@@ -79,7 +98,7 @@ impl Socket {
             // Small requests must not wait for each other's acknowledgements.
             let _ = stream.set_nodelay(true);
             if registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE).is_ok() {
-                self.stream = Some(stream);
+                self.stream = Some(Stream::Plain(stream));
                 self.stage = Stage::Connecting;
                 return true;
             }
@@ -87,22 +106,41 @@ impl Socket {
         false
     }
 
-    /// After a readiness event while connecting: `Some(true)` connected, `Some(false)` failed, `None` not yet.
-    pub(crate) fn connect_result(&mut self) -> Option<bool> {
-        let stream = self.stream.as_ref()?;
-        if !matches!(stream.take_error(), Ok(None)) {
-            return Some(false);
-        }
-        match stream.peer_addr() {
-            Ok(_) => {
-                let _ = stream.set_nodelay(true);
-                self.stage = Stage::Open;
-                self.writable = true;
-                Some(true)
+    /// What has become of connecting, after a readiness event.
+    pub(crate) fn connect_result(&mut self) -> Connect {
+        if matches!(self.stage, Stage::Connecting) {
+            let Some(stream) = &mut self.stream else { return Connect::Pending };
+            let tcp = stream.tcp();
+            if !matches!(tcp.take_error(), Ok(None)) {
+                return Connect::Failed;
             }
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => None,
-            Err(_) => Some(false),
+            match tcp.peer_addr() {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotConnected => return Connect::Pending,
+                Err(_) => return Connect::Failed,
+            }
+            let _ = tcp.set_nodelay(true);
+            self.stage = Stage::Securing;
+            if let Some(wish) = &self.wish
+                && let Some(Stream::Plain(tcp)) = self.stream.take()
+            {
+                match TlsStream::new(wish, tcp) {
+                    Ok(tls) => self.stream = Some(Stream::Tls(Box::new(tls))),
+                    Err(why) => return Connect::Unsecured(why),
+                }
+            }
         }
+        if let Some(Stream::Tls(tls)) = &mut self.stream {
+            match tls.secure() {
+                // What came with the handshake's end makes the socket readable no more.
+                Ok(true) => self.readable = true,
+                Ok(false) => return Connect::Pending,
+                Err(why) => return Connect::Unsecured(why),
+            }
+        }
+        self.stage = Stage::Open;
+        self.writable = true;
+        Connect::Open
     }
 
     /// Appends a frame that holds a password: it is wiped once it was written, or when the socket goes.
@@ -136,7 +174,7 @@ impl Socket {
 
     pub(crate) fn close(&mut self, registry: &Registry) {
         if let Some(mut stream) = self.stream.take() {
-            let _ = registry.deregister(&mut stream);
+            let _ = registry.deregister(stream.tcp());
         }
     }
 
@@ -145,7 +183,8 @@ impl Socket {
     }
 
     pub(crate) fn set_writable(&mut self) {
-        self.writable = true;
+        // An error is met again by whoever reads.
+        self.writable = self.stream.as_mut().is_none_or(|stream| !matches!(stream.push(), Ok(false)));
     }
 
     /// Whether the socket takes bytes and the output buffer has room for more.
@@ -198,7 +237,8 @@ impl Socket {
                 Ok(0) => return Received::Closed,
                 Ok(n) => {
                     self.rx_end += n;
-                    return if n < want { Received::WouldBlock } else { Received::Some };
+                    let all = n < want && stream.short_read_is_all();
+                    return if all { Received::WouldBlock } else { Received::Some };
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Received::WouldBlock,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -259,7 +299,7 @@ mod tests {
 
     #[test]
     fn a_written_password_is_wiped() {
-        let mut socket = Socket::new(ConnId::new(0, 0));
+        let mut socket = Socket::new(ConnId::new(0, 0), None);
         for _ in 0..3 {
             // Grows on the way.
             socket.append_secret(100, |room| {

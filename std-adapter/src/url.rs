@@ -10,7 +10,8 @@ use zeroize::Zeroizing;
 pub const DEFAULT_PORT: u16 = 6379;
 
 /// Where to find a cluster and how to log in, read from
-/// `redis://[user[:password]@]host[:port][,host[:port]...][/db]` (`valkey://` is the same).
+/// `redis://[user[:password]@]host[:port][,host[:port]...][/db]` (`valkey://` is the same; `rediss://` and `valkeys://`
+/// are the same over TLS, in builds with the feature `tls`).
 ///
 /// Every host is a seed: the cluster is found through any one of them. IPv6 addresses stand in brackets. `%HH` in
 /// user, password and host is decoded, so a password may hold any character. The password is never printed: neither
@@ -33,6 +34,7 @@ pub struct Url {
     password: Option<Zeroizing<String>>,
     seeds: Vec<Seed>,
     database: u32,
+    secure: bool,
 }
 
 /// One host and port of a [`Url`].
@@ -48,7 +50,7 @@ pub struct Seed {
 pub enum UrlError {
     /// The text does not begin with `redis://` or `valkey://`.
     Scheme,
-    /// `rediss://` or `valkeys://`: this build has no TLS.
+    /// `rediss://` or `valkeys://`, and this build has no TLS: it was made without the feature `tls`.
     TlsUnavailable,
     /// No host, or an empty one between two commas.
     NoHost,
@@ -72,7 +74,7 @@ impl Url {
     /// # Errors
     /// [`UrlError::Address`] when the host or the port is none.
     pub fn of_seed(host: &str, port: u16) -> Result<Self, UrlError> {
-        Ok(Self { username: None, password: None, seeds: vec![Seed::new(host, port)?], database: 0 })
+        Ok(Self { username: None, password: None, seeds: vec![Seed::new(host, port)?], database: 0, secure: false })
     }
 
     /// Reads a URL.
@@ -81,11 +83,12 @@ impl Url {
     /// Any [`UrlError`].
     pub fn parse(text: &str) -> Result<Self, UrlError> {
         let (scheme, rest) = text.split_once("://").ok_or(UrlError::Scheme)?;
-        match scheme.to_ascii_lowercase().as_str() {
-            "redis" | "valkey" => {}
+        let secure = match scheme.to_ascii_lowercase().as_str() {
+            "redis" | "valkey" => false,
+            "rediss" | "valkeys" if cfg!(feature = "tls") => true,
             "rediss" | "valkeys" => return Err(UrlError::TlsUnavailable),
             _ => return Err(UrlError::Scheme),
-        }
+        };
         if rest.contains(['?', '#']) {
             return Err(UrlError::Options);
         }
@@ -97,7 +100,7 @@ impl Url {
         };
         let (username, password) = credentials.map_or(Ok((None, None)), read_credentials)?;
         let seeds = hosts.split(',').map(read_seed).collect::<Result<_, _>>()?;
-        Ok(Self { username, password: password.map(Zeroizing::new), seeds, database: read_database(path)? })
+        Ok(Self { username, password: password.map(Zeroizing::new), seeds, database: read_database(path)?, secure })
     }
 
     /// The user name, decoded; `None` means the server's default user.
@@ -122,6 +125,12 @@ impl Url {
     #[must_use]
     pub const fn database(&self) -> u32 {
         self.database
+    }
+
+    /// Whether the URL asks for TLS: `rediss://` or `valkeys://`.
+    #[must_use]
+    pub const fn is_secure(&self) -> bool {
+        self.secure
     }
 
     /// The same URL with credentials for what it leaves open: what the URL itself says goes first. So a password can
@@ -250,7 +259,7 @@ impl fmt::Display for Seed {
 impl fmt::Display for Url {
     /// The URL with `***` in the password's place.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("redis://")?;
+        f.write_str(if self.secure { "rediss://" } else { "redis://" })?;
         match (&self.username, &self.password) {
             (None, None) => {}
             (user, password) => {
@@ -285,7 +294,7 @@ impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Scheme => f.write_str("a cluster's URL begins with redis:// (or valkey://)"),
-            Self::TlsUnavailable => f.write_str("rediss:// asks for TLS, and this build has none"),
+            Self::TlsUnavailable => f.write_str("rediss:// asks for TLS, and this build has none (feature `tls`)"),
             Self::NoHost => f.write_str("the URL names no host"),
             Self::BadBrackets => f.write_str("an IPv6 address is written [address]:port"),
             Self::BareIpv6 => f.write_str("an IPv6 address needs brackets: [address]:port"),
@@ -341,6 +350,7 @@ mod tests {
             ("", UrlError::Scheme),
             ("localhost:6379", UrlError::Scheme),
             ("http://h", UrlError::Scheme),
+            #[cfg(not(feature = "tls"))]
             ("rediss://h", UrlError::TlsUnavailable),
             ("redis://", UrlError::NoHost),
             ("redis://u:p@", UrlError::NoHost),

@@ -20,7 +20,8 @@ pub struct ClusterOptions {
     pub primaries: usize,
     /// Number of replicas of each primary.
     pub replicas: usize,
-    /// Further lines of the configuration file, such as `maxclients 10`; they come last and so win.
+    /// Further lines of the configuration file, such as `maxclients 10`; they come last and so win. In each node's file
+    /// `{port}` stands for one more free port.
     pub config: Vec<String>,
     /// Where the programs are.
     pub servers: Servers,
@@ -59,12 +60,13 @@ impl ClusterOptions {
         let mut processes = Vec::new();
         let mut locks = Vec::new();
         let mut nodes = Vec::new();
-        for (mut process, [port, bus_port]) in started {
+        for (mut process, ports) in started {
+            let [port, bus_port, _] = &ports;
             let mut conn = wait_for(&mut process, port.get())?;
             let id = conn.try_call(&["CLUSTER", "MYID"])?.text();
             nodes.push(NodeInfo { port: port.get(), bus_port: bus_port.get(), id });
             processes.push(process);
-            locks.push([port, bus_port]);
+            locks.push(ports);
         }
         let admin = Admin::new(self.kind, nodes, self.primaries, self.replicas);
         // The value exists before the cluster is formed: whatever fails, its processes end.
@@ -73,13 +75,13 @@ impl ClusterOptions {
         Ok(cluster)
     }
 
-    fn start_node(&self, program: &Path, dir: &Path) -> Result<(ServerProcess, [PortLock; 2]), AdminError> {
+    fn start_node(&self, program: &Path, dir: &Path) -> Result<(ServerProcess, [PortLock; 3]), AdminError> {
         let mut tail = String::new();
         for _ in 0..5 {
-            let ports = [PortLock::take(), PortLock::take()];
+            let ports = [PortLock::take(), PortLock::take(), PortLock::take()];
             let dir = dir.join(ports[0].get().to_string());
             std::fs::create_dir_all(&dir)?;
-            std::fs::write(dir.join("conf"), self.config_file(ports[0].get(), ports[1].get()))?;
+            std::fs::write(dir.join("conf"), self.config_file(ports.each_ref().map(PortLock::get)))?;
             let mut process = ServerProcess::start(program, vec!["conf".to_owned()], &dir)?;
             // A server whose port was taken meanwhile ends at once.
             std::thread::sleep(Duration::from_millis(5));
@@ -91,7 +93,7 @@ impl ClusterOptions {
         Err(AdminError(format!("the server ends at once: {tail}")))
     }
 
-    fn config_file(&self, port: u16, bus_port: u16) -> String {
+    fn config_file(&self, [port, bus_port, further]: [u16; 3]) -> String {
         let mut text = format!(
             "port {port}\n\
              cluster-port {bus_port}\n\
@@ -112,7 +114,7 @@ impl ClusterOptions {
              maxclients 4000\n"
         );
         for line in &self.config {
-            text.push_str(line);
+            text.push_str(&line.replace("{port}", &further.to_string()));
             text.push('\n');
         }
         text
@@ -126,7 +128,7 @@ pub struct Cluster {
     admin: Admin,
     // Ended before their ports and their directory are given up: fields drop in order.
     processes: Vec<ServerProcess>,
-    _locks: Vec<[PortLock; 2]>,
+    _locks: Vec<[PortLock; 3]>,
     _dir: TempDir,
 }
 
