@@ -2,7 +2,7 @@ use std::net::TcpListener;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
@@ -17,6 +17,8 @@ impl Authority {
     fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // Not the name that certificates get: they would be taken for self-signed.
+        params.distinguished_name.push(DnType::CommonName, "authority");
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
@@ -88,9 +90,10 @@ fn bytes_pass_both_ways_however_the_socket_stalls() {
     const LEN: usize = 32 << 20;
     let authority = Authority::new();
     let wish = authority.wish("localhost");
-    let (mut stream, server) = pair(&wish, authority.server("localhost"), |mut served| {
-        // Until the client's writes find no room any more.
-        std::thread::sleep(Duration::from_millis(200));
+    let (stalled, until_stalled) = std::sync::mpsc::channel();
+    let (mut stream, server) = pair(&wish, authority.server("localhost"), move |mut served| {
+        served.conn.complete_io(&mut served.sock).unwrap();
+        until_stalled.recv_timeout(Duration::from_secs(30)).expect("the client's writes always find room");
         let mut got = vec![0; LEN];
         served.read_exact(&mut got).unwrap();
         served.write_all(&got).unwrap();
@@ -106,19 +109,20 @@ fn bytes_pass_both_ways_however_the_socket_stalls() {
             Err(error) => {
                 assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
                 full += 1;
+                if full == 1 {
+                    stalled.send(()).unwrap();
+                }
             }
         }
         (at == LEN && stream.push().unwrap()).then_some(())
     });
     assert!(full > 0, "the socket never stalled: nothing is shown");
-    let (mut back, mut empty) = (vec![0; LEN], 0);
-    let mut at = 0;
+    let (mut back, mut at) = (vec![0; LEN], 0);
     patiently(|| {
         match stream.read(&mut back[at..]) {
             Ok(n) => at += n,
             Err(error) => {
                 assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
-                empty += 1;
             }
         }
         (at == LEN).then_some(())

@@ -33,6 +33,20 @@ fn topology_of_a_running_cluster() {
     assert_eq!(lines[4], format!("slot 42 is moving from {} to {}", seeds[0], seeds[1]));
 }
 
+#[cfg(feature = "tls")]
+#[test]
+fn certificates_are_not_for_plain_connections() {
+    let (_cluster, url) = cluster();
+    let run = slotwise(&["topology", &url, "--cacert", "ca.pem"], b"");
+    assert_eq!((run.code, run.text()), (2, ""));
+    assert!(run.err.contains("rediss://"), "{}", run.err);
+    let secure = url.replace("redis://", "rediss://");
+    let run = slotwise(&["topology", &secure, "--cacert", "/no/such.pem"], b"");
+    assert_eq!((run.code, run.text()), (2, ""));
+    assert!(run.err.contains("/no/such.pem"), "{}", run.err);
+    assert_eq!(slotwise(&["topology", &secure, "--cert", "c.pem"], b"").code, 2);
+}
+
 #[test]
 fn no_cluster_is_no_connection() {
     // Bound and not listened on by anybody else: nothing answers there.
