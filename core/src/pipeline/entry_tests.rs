@@ -4,6 +4,7 @@ use super::entry::{Aim, Entry, Flag, GroupRetry};
 use super::*;
 use crate::command::{Access, CommandSpec, RetryPermission, Target};
 use crate::slot::Slot;
+use crate::time::{Instant, Stamp};
 use crate::topology::{Map, NodeIndex};
 
 const ALL: [Flag; 12] = [
@@ -233,4 +234,101 @@ fn generations_wrap_within_their_bits() {
     entry.word = u32::MAX;
     entry.retire();
     assert_eq!(entry.generation(), 0);
+}
+
+#[test]
+fn the_words_that_change_their_meaning_hold_each() {
+    let at = Instant::from_micros(77_000_000);
+    let mut entry = entry(|_| {});
+    entry.set_deadline(Stamp::at(at));
+    assert_eq!(entry.deadline(), Stamp::at(at));
+    entry.set_event_next(31);
+    assert_eq!(entry.event_next(), 31);
+    entry.set_event_next(u32::MAX);
+    assert_eq!(entry.event_next(), u32::MAX);
+    entry.set_wake(Some(at));
+    assert_eq!(entry.wake(), Stamp::at(at));
+    entry.set_wake(None);
+    assert_eq!(entry.wake(), Stamp::NEVER);
+    entry.set_confirmed_by(0x8000_0107);
+    assert_eq!(entry.confirmed_by(), 0x8000_0107);
+}
+
+#[test]
+fn questions_are_older_or_younger_than_a_command() {
+    let mut entry = entry(|_| {});
+    entry.set_replies_left(0xa5c3);
+    for last in [0, 1, 100, 200, 255_u8] {
+        entry.set_asked(last);
+        assert_eq!(entry.replies_left(), 0xa5c3);
+        for ahead in 0..=255_u8 {
+            let question = last.wrapping_add(ahead);
+            assert_eq!(entry.is_older_than(question), (1..=127).contains(&ahead), "{question} after {last}");
+        }
+    }
+    entry.set_asked(200);
+    for left in [0, 0xffff, 0x5a3c, 1] {
+        entry.set_replies_left(left);
+        assert_eq!(entry.replies_left(), left);
+        assert!(entry.is_older_than(201) && !entry.is_older_than(200));
+    }
+}
+
+#[test]
+fn what_was_sent_once_more_says_so() {
+    assert!(!entry(|_| {}).was_resent());
+    let mut hop = entry(|_| {});
+    hop.count_hop();
+    let mut attempt = entry(|_| {});
+    attempt.count_attempt();
+    let mut delayed = entry(|_| {});
+    delayed.set(Flag::DELAYED, true);
+    assert!(hop.was_resent() && attempt.was_resent() && delayed.was_resent());
+    attempt.set_failure(Outcome::NotSent, Reason::QueueFull, None);
+    assert!(!attempt.was_resent(), "of a failure the attempts are not kept");
+}
+
+#[test]
+fn a_new_use_begins_with_nothing_of_the_old_one() {
+    let mut entry = entry(|spec| (spec.blocking, spec.target) = (true, Target::AnyPrimary));
+    for _ in 0..3 {
+        entry.retire();
+    }
+    for kind in [Kind::Probe, Kind::User, Kind::Tombstone] {
+        for place in [Place::Parked, Place::InFlight, Place::Done] {
+            entry.set_place(place);
+            entry.set_failure(Outcome::ReplyLost, Reason::QueueFull, NodeIndex::new(1));
+            entry.count_hop();
+            entry.renew(kind);
+            assert_eq!((entry.kind(), entry.place(), entry.generation()), (kind, Place::Done, 3));
+            assert_eq!((entry.hops, entry.replies, entry.aim(), entry.ask()), (0, 1, Aim::AnyNode, None));
+            assert!(ALL.iter().all(|flag| !entry.has(*flag)));
+        }
+    }
+    assert_eq!(Entry::EMPTY.aim(), Aim::AnyNode);
+}
+
+#[test]
+fn a_groups_answer_can_change() {
+    let mut entry = entry(|_| {});
+    let node = NodeIndex::new(9).unwrap();
+    let all = [None, Some(GroupRetry::Moved), Some(GroupRetry::Later), Some(GroupRetry::Ask(node))];
+    for before in all {
+        for after in all {
+            entry.set_group_retry(before);
+            entry.set_group_retry(after);
+            assert_eq!(entry.group_retry(), after, "{before:?}");
+        }
+    }
+}
+
+#[test]
+fn failures_replace_each_other() {
+    let mut entry = entry(|_| {});
+    for outcome in [Outcome::ReplyLost, Outcome::Rejected, Outcome::MaybeExecuted, Outcome::NotSent] {
+        for reason in Reason::ALL {
+            entry.set_failure(outcome, reason, None);
+            assert_eq!(entry.failure(&Map::empty()), Some(Failure { outcome, reason, node: None }));
+        }
+    }
 }

@@ -192,6 +192,16 @@ mod tests {
         out
     }
 
+    #[test]
+    fn indices_are_kept_up_to_their_limit() {
+        for index in [0, 1, 2, 300, Ix::LIMIT - 1] {
+            assert_eq!((Ix::new(index).get(), Ix::new(index).place()), (index, Some(index)));
+        }
+        for none in [Ix::LIMIT, NONE] {
+            assert_eq!((Ix::new(none), Ix::new(none).get(), Ix::new(none).place()), (Ix::NONE, NONE, None));
+        }
+    }
+
     proptest! {
         #[test]
         fn behaves_like_a_deque(steps in proptest::collection::vec((0_u8..4, 0_u32..16), 0..200)) {
@@ -208,6 +218,7 @@ mod tests {
                 }
                 prop_assert_eq!(collect(&list, &cells), model.iter().copied().collect::<Vec<_>>());
                 prop_assert_eq!(list.len(), model.len());
+                prop_assert_eq!(list.is_empty(), model.is_empty());
             }
         }
     }

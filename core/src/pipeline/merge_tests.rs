@@ -271,3 +271,17 @@ fn parts_beyond_those_that_can_be_numbered() {
     assert_eq!(many.fail(65_539, PartState::NotSent), Err(MergeError::NoSuchPart));
     assert_eq!(many.fail(65_540, PartState::NotSent), Err(MergeError::NoSuchPart));
 }
+
+#[test]
+fn columns_are_only_for_policies_that_fold_and_not_beside_a_single_number() {
+    let mut columns = [0; 4];
+    for policy in POLICIES {
+        let folds = matches!(policy, P::AggSum | P::AggMin | P::AggMax | P::AggLogicalAnd | P::AggLogicalOr);
+        let mut merge = merge(policy, 2);
+        let state = merge.columns(0, [Some(1), Some(1)].into_iter(), &mut columns).unwrap();
+        assert_eq!(state, if folds { PartState::Done } else { PartState::WrongAnswer }, "{policy:?}");
+    }
+    let mut both = merge(P::AggSum, 2);
+    assert_eq!(both.answer(0, Answer::Integer(7), 0), Ok(PartState::Done));
+    assert_eq!(both.columns(1, [Some(1)].into_iter(), &mut columns), Ok(PartState::WrongAnswer));
+}

@@ -71,6 +71,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn entries_are_taken_until_there_are_none_and_again_when_storage_has_grown() {
+        let mut entries = std::vec![Entry::EMPTY; 2];
+        let mut slab = SlabHead::new();
+        assert_eq!([0; 4].map(|_: u8| slab.take(&mut entries, Kind::User)), [Some(0), Some(1), None, None]);
+        assert_eq!((slab.live(), slab.used(&mut entries).len()), (2, 2));
+        entries.push(Entry::EMPTY);
+        assert_eq!([0; 2].map(|_: u8| slab.take(&mut entries, Kind::User)), [Some(2), None]);
+        for index in [1, 0] {
+            slab.give(&mut entries, index);
+        }
+        assert_eq!([0; 3].map(|_: u8| slab.take(&mut entries, Kind::User)), [Some(0), Some(1), None]);
+        assert_eq!(slab.live(), 3);
+        assert_eq!(SlabHead::new().take(&mut [], Kind::User), None);
+    }
+
+    #[test]
     fn ids_die_with_their_use() {
         let mut entries = [Entry::EMPTY; 2];
         let mut slab = SlabHead::new();
