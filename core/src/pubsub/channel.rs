@@ -45,6 +45,8 @@ pub(crate) const PATTERN: u16 = Slot::COUNT + 1;
 pub(crate) const NIL: u32 = u32::MAX;
 /// No link.
 pub(crate) const NO_LINK: u16 = u16::MAX;
+/// No connection.
+pub(crate) const NO_CONN: ConnId = ConnId::new(u32::MAX, u32::MAX);
 
 /// A channel that was wanted; valid until it is forgotten, which is some time after it was unwanted.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -104,7 +106,7 @@ pub struct Channel {
     pub(crate) was_active: bool,
     /// A gap is to be told, once it is active.
     pub(crate) gap: bool,
-    /// What comes from `old`.
+    /// What comes from `old`, or has come from there.
     pub(crate) heard: Heard,
     /// Events to tell.
     pub(crate) tell_confirmed: bool,
@@ -165,6 +167,8 @@ impl Channel {
             (true, false) => Some(Need::Join),
             (_, _) if self.old != NO_LINK => Some(Need::Drop),
             (false, true) => Some(Need::Leave),
+            // Nothing new, but its fence tells when the node has sent what the old one had sent before.
+            (true, true) if self.heard == Heard::Again => Some(Need::Join),
             (true, true) | (false, false) => None,
         }
     }
@@ -176,7 +180,16 @@ impl Channel {
 
     /// Whether messages of the subscription at `old` count.
     pub(crate) fn hears_old(&self) -> bool {
-        self.old != NO_LINK && self.heard != Heard::Not && (self.active || !self.dropping)
+        let counts = matches!(self.heard, Heard::Yes | Heard::AfterGap);
+        self.old != NO_LINK && counts && (self.active || !self.dropping)
+    }
+
+    /// The node it moves away from has let go.
+    pub(crate) fn let_go(&mut self) {
+        self.old = NO_LINK;
+        if self.heard != Heard::Not {
+            self.heard = Heard::Again;
+        }
     }
 
     /// Whether nobody wants it and no server has it.
@@ -194,12 +207,17 @@ impl Channel {
 /// Whether messages from the node that a channel moves away from are handed out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Heard {
-    /// They are not: the node is to be left before another is asked.
+    /// They are not: the node, if there is one, is to be left before another is asked.
     Not,
     /// They are.
     Yes,
     /// They are, and the next one has a gap before it that began before the move.
     AfterGap,
+    /// They were, and the node is left. The new node, if it is slower, may bring the same ones now, until it answers
+    /// something that was asked since.
+    Again,
+    /// As above, and that has been asked.
+    Asked,
 }
 
 /// A request that a channel needs.
@@ -218,13 +236,22 @@ pub(crate) enum Need {
 pub struct Link {
     pub(crate) node: NodeId,
     pub(crate) used: bool,
-    /// The connection whose subscriptions count.
-    pub(crate) conn: Option<ConnId>,
+    /// The connection whose subscriptions count, or `NO_CONN`.
+    pub(crate) conn: ConnId,
     /// When the last request was sent that the connection has answered.
     pub(crate) alive: Instant,
+    /// When the last map was asked for that came before such a request was sent: slots that it gives to the node were
+    /// the node's then, and their subscriptions unbroken.
+    pub(crate) owned: Instant,
 }
 
 impl Link {
     /// A free place.
-    pub const EMPTY: Self = Self { node: NodeId::from_bytes([0; 20]), used: false, conn: None, alive: Instant::EPOCH };
+    pub const EMPTY: Self = Self {
+        node: NodeId::from_bytes([0; 20]),
+        used: false,
+        conn: NO_CONN,
+        alive: Instant::EPOCH,
+        owned: Instant::EPOCH,
+    };
 }

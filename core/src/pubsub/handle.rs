@@ -1,6 +1,6 @@
 //! What comes in: pushes, ends of requests, lost connections, new maps.
 
-use super::channel::{Channel, ChannelId, Heard, Kind, NIL, NO_LINK};
+use super::channel::{Channel, ChannelId, Heard, Kind, NIL, NO_CONN, NO_LINK};
 use super::push::Push;
 use super::reconciler::{Core, Reconciler, Work};
 use super::request::SubTicket;
@@ -12,11 +12,20 @@ use crate::server_error::{ErrorKind, ServerError};
 use crate::time::{Duration, Instant};
 use crate::topology::{Map, Owner};
 
-/// Messages may have been lost.
+/// Messages of a channel may have been lost, up to those that follow.
+///
+/// It is said after any interval in which the channel may not have been subscribed at the owner of its slot, before or with
+/// the first message that comes through the new subscription, and once. So where no gap is said between two messages of a
+/// channel, nothing that its owner sent between them is missing. (What another node accepts that
+/// holds itself for the owner at the same time, as both sides of a cluster that has come apart do, reaches no
+/// subscriber of the first one, and nothing tells them: no client can know.)
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Gap {
-    /// Since then: the last proof that the old subscription was alive and owned.
+    /// Since then: the last proof that the old subscription was alive and owned. A map that named its node as the owner,
+    /// followed by a request of its connection that was sent after that map had come, and answered: a node that lost the
+    /// slot in between, and has it back, would have ended the subscription before that answer. Of plain channels
+    /// and patterns, which any node serves: when the last request was sent that the connection answered.
     pub since: Instant,
 }
 
@@ -36,9 +45,14 @@ pub struct Message<'a> {
     pub payload: &'a [u8],
     /// Messages before this one may have been lost, and no event has said so yet.
     pub gap: Option<Gap>,
-    /// The channel moves, and is subscribed at the node it leaves and at the one it goes to: both may bring this message
-    /// (nodes of one shard tell each other of messages), and what the old node sent before the move may come after
-    /// what the new one sends.
+    /// The channel moves, or has just moved: it is, or was, subscribed at the node it leaves and at the one it goes to, and
+    /// both may bring this message (nodes of one shard tell each other of messages), and what the old node sent before
+    /// the move may come after what the new one sends.
+    ///
+    /// Messages that do not say so come in the order in which their node sent them, each at most once, and after all that was
+    /// handed out before them; with those that do, any message of the move may come twice, or late.
+    /// It ends when the new node has answered a request that was sent after the old one had let go. (It does not cover a replica
+    /// that hands on a message, from one node of its shard to another, only after that.)
     pub overlap: bool,
 }
 
@@ -124,21 +138,26 @@ impl<S: Storage> Reconciler<S> {
                     work.lose_old(index);
                 }
             }
-            for link in work.table.parts.links.iter_mut().filter(|link| link.conn == Some(conn)) {
-                link.conn = None;
+            for link in work.table.parts.links.iter_mut().filter(|link| link.conn == conn) {
+                link.conn = NO_CONN;
             }
         });
     }
 
     /// The connection answered a request (a PING, say) that was sent at `asked`: its subscriptions were alive then.
     pub fn on_alive(&mut self, conn: ConnId, asked: Instant) {
-        self.with(|work| work.alive(conn, asked));
+        self.with(|work| {
+            // Clocks may be coarse: what was asked at the same time may have been asked before.
+            let informed = work.core.map_seen.is_some_and(|seen| asked > seen);
+            work.alive(conn, asked, informed);
+        });
     }
 
     /// A new map, or the same again, which was asked for at `asked`: subscriptions whose owner it names were owned then, and
     /// the others move.
     pub fn on_map(&mut self, asked: Instant, map: &Map<'_>) {
         self.with(|work| {
+            let mut complete = true;
             for index in 0..work.table.head.used {
                 let Some(channel) = work.table.get(index).filter(|channel| channel.active || channel.busy) else {
                     continue;
@@ -147,7 +166,10 @@ impl<S: Storage> Reconciler<S> {
                 let Some(node) = work.table.parts.links.get(usize::from(link)).map(|link| link.node) else { continue };
                 let stays = match slot.map(|slot| map.owner(slot)) {
                     Some(Owner::Node(owner)) => map.node(owner).is_some_and(|owner| owner.id() == node),
-                    Some(Owner::Uncovered | Owner::Unknown) => true,
+                    Some(Owner::Uncovered | Owner::Unknown) => {
+                        complete = false;
+                        true
+                    }
                     None => map.is_empty() || map.find(&node).is_some(),
                 };
                 if stays {
@@ -162,7 +184,9 @@ impl<S: Storage> Reconciler<S> {
                     work.part(index);
                 }
             }
-            work.core.map_asked = work.core.map_asked.max(asked);
+            if complete && asked > work.core.map_asked {
+                (work.core.map_asked, work.core.map_seen, work.core.map_serial) = (asked, None, work.core.serial);
+            }
             work.core.work = true;
         });
     }
@@ -190,7 +214,7 @@ impl Work<'_> {
             Source::Old => core::mem::replace(&mut entry.heard, Heard::Yes) == Heard::AfterGap,
         };
         let gap = gap.then_some(Gap { since: entry.since });
-        let overlap = entry.active && entry.old != NO_LINK;
+        let overlap = entry.active && entry.heard != Heard::Not;
         let subscription = ChannelId { index, generation: entry.generation };
         self.core.counts.messages = self.core.counts.messages.saturating_add(1);
         PushEvent::Message(Message { subscription, kind, pattern, channel, payload, gap, overlap })
@@ -210,17 +234,41 @@ impl Work<'_> {
 
     /// Whether the connection carries the subscription at the node that the channel moves away from.
     fn is_old(&mut self, index: u32, conn: ConnId) -> bool {
-        let old = self.table.get(index).map_or(NO_LINK, |channel| channel.old);
-        self.table.parts.links.get(usize::from(old)).is_some_and(|link| link.conn == Some(conn))
+        let carrier = self.carrier(conn);
+        carrier != NO_LINK && self.table.get(index).is_some_and(|channel| channel.old == carrier)
+    }
+
+    /// The place of the node whose subscriptions the connection carries, as far as is known; else `NO_LINK`.
+    fn carrier(&self, conn: ConnId) -> u16 {
+        let mut links = (0..NO_LINK).zip(self.table.parts.links.iter());
+        links.find(|(_, link)| link.conn == conn).map_or(NO_LINK, |(at, _)| at)
     }
 
     /// A server says the channel is subscribed.
     fn subscribed(&mut self, conn: ConnId, kind: Kind, name: &[u8]) {
+        let carrier = self.carrier(conn);
         let Some(index) = find(&self.table.view(), kind, name) else { return };
         let Some(channel) = self.table.get(index) else { return };
         // Only what was asked for now counts: a late confirmation on a connection of before is of no use.
         if !channel.busy || channel.leaving || channel.dropping {
             return;
+        }
+        // A node may be known by another id now, and its connection is the same.
+        let renamed = carrier == channel.old && channel.hears_old();
+        if carrier != NO_LINK && carrier != channel.link && !renamed {
+            // Another node has carried out a request that was given up: it is to end what it has begun.
+            if channel.old == NO_LINK && channel.heard == Heard::Not {
+                channel.old = carrier;
+            }
+            return;
+        }
+        if channel.active && channel.conn == conn {
+            return;
+        }
+        if channel.active && channel.was_active {
+            // What was believed until now was such a request too, at a node of which nothing was known.
+            channel.gap = true;
+            channel.heard = if channel.old == NO_LINK { Heard::Again } else { channel.heard };
         }
         channel.active = true;
         channel.conn = conn;
@@ -263,12 +311,6 @@ impl Work<'_> {
         self.forget_if_done(index);
     }
 
-    fn alive(&mut self, conn: ConnId, asked: Instant) {
-        for link in self.table.parts.links.iter_mut().filter(|link| link.conn == Some(conn)) {
-            link.alive = link.alive.max(asked);
-        }
-    }
-
     fn command_done(&mut self, now: Instant, ticket: SubTicket, done: CommandDone<'_>) {
         let mut index = ticket.head;
         let fenced = match done {
@@ -286,7 +328,10 @@ impl Work<'_> {
             let (asked, link, old) = (channel.at, channel.link, channel.old);
             channel.at = now;
             if let Some(conn) = fenced {
-                self.carries(if dropping { old } else { link }, conn, asked);
+                self.carries(if dropping { old } else { link }, conn);
+                // Numbers wrap around.
+                let later = (1..1 << 31).contains(&ticket.serial.wrapping_sub(self.core.map_serial));
+                self.alive(conn, asked, later);
             }
             if dropping {
                 self.dropped(now, index, done);
@@ -326,7 +371,14 @@ impl Work<'_> {
         match done {
             CommandDone::Fenced { conn } if !misplaced && channel.active && channel.conn == conn => {
                 channel.attempts = 0;
+                if channel.heard == Heard::Asked {
+                    channel.heard = Heard::Not;
+                }
                 return;
+            }
+            CommandDone::Failed if !misplaced && channel.active && channel.heard == Heard::Asked => {
+                channel.heard = Heard::Again;
+                self.put_off(now, index, true);
             }
             CommandDone::Fenced { .. } | CommandDone::Failed => {
                 // Confirmed on another connection, not confirmed, or ended again before the PING was answered.

@@ -14,11 +14,11 @@
 //! * A wanted channel is subscribed again whenever its subscription ends: an unasked `sunsubscribe` (which servers send when the
 //!   slot leaves and after a failover, on a connection that stays open), MOVED, a lost connection. Where a map names another
 //!   owner while the old one still serves it, it is subscribed at the new one first and given up at the old one
-//!   once that is confirmed; messages that come while it is subscribed at both say so ([`Message::overlap`]).
+//!   once that is confirmed; messages that may come from both say so ([`Message::overlap`]). All others come once, in order.
 //! * After any interval in which messages may have been lost, a [`Event::Gap`], or [`Message::gap`] of the first message
 //!   that follows, says so, once, before or with that message. The gap begins at the last proof that the subscription was
-//!   alive (its connection answered a request sent then) and owned (a map asked for then named the node as the
-//!   owner), not where the loss was noticed.
+//!   owned (a map asked for then named the node as the owner) and alive (its connection answered a request sent after that
+//!   map had come), not where the loss was noticed: [`Gap::since`].
 //! * A message of a channel that is not wanted, or that comes on another connection than those the channel is
 //!   subscribed on now, is not handed out.
 //! * One request at a time concerns a channel, so an unsubscribe cannot overtake a subscribe: whatever

@@ -5,10 +5,14 @@
 //! so ([`Message::overlap`](super::Message::overlap)), until the old one has confirmed that it let go. Where the old
 //! one ends first, the channel is interrupted.
 //!
+//! The connection to the new node may be the slower one: what the old one has brought comes over it once more, and that
+//! may be after the old one has let go. So the new one is asked to subscribe the channel again, which
+//! changes nothing there, and messages are said to overlap until that is answered.
+//!
 //! The new owner served the slot before it was asked to subscribe, since it refuses channels of slots that it does not
 //! own: what was published there until then is lost. So a gap is told all the same.
 
-use super::channel::{Heard, NO_LINK};
+use super::channel::{Heard, NO_CONN, NO_LINK};
 use super::handle::CommandDone;
 use super::reconciler::Work;
 use crate::ids::ConnId;
@@ -19,8 +23,9 @@ impl Work<'_> {
     pub(super) fn part(&mut self, index: u32) {
         let Some(channel) = self.table.get(index) else { return };
         let (link, conn) = (channel.link, channel.conn);
-        let free = !channel.busy && channel.old == NO_LINK && channel.wanted && channel.was_active;
-        let carried = self.table.parts.links.get(usize::from(link)).is_some_and(|link| link.conn == Some(conn));
+        let alone = channel.old == NO_LINK && channel.heard == Heard::Not;
+        let free = !channel.busy && alone && channel.wanted && channel.was_active;
+        let carried = self.table.parts.links.get(usize::from(link)).is_some_and(|link| link.conn == conn);
         // Plain channels leave only nodes that have left the cluster: no message reaches those any more.
         let Some(channel) = self.table.get(index).filter(|channel| free && carried && channel.slot().is_some()) else {
             return self.lose(index);
@@ -38,8 +43,12 @@ impl Work<'_> {
     pub(super) fn stay(&mut self, index: u32) {
         let Some(channel) = self.table.get(index) else { return };
         let old = core::mem::replace(&mut channel.old, NO_LINK);
-        let Some(conn) = self.table.parts.links.get(usize::from(old)).and_then(|link| link.conn) else { return };
+        let conn = self.table.parts.links.get(usize::from(old)).map_or(NO_CONN, |link| link.conn);
         let Some(channel) = self.table.get(index) else { return };
+        channel.heard = Heard::Not;
+        if conn == NO_CONN {
+            return;
+        }
         (channel.active, channel.link, channel.conn) = (true, old, conn);
         channel.was_active = true;
         channel.attempts = 0;
@@ -61,7 +70,7 @@ impl Work<'_> {
     pub(super) fn lose_old(&mut self, index: u32) {
         let Some(channel) = self.table.get(index) else { return };
         let heard = channel.hears_old() && !channel.active;
-        channel.old = NO_LINK;
+        channel.let_go();
         if heard && channel.wanted && channel.was_active {
             self.interrupt(index);
         }
@@ -78,32 +87,45 @@ impl Work<'_> {
             return self.put_off(now, index, true);
         }
         channel.attempts = 0;
-        channel.old = NO_LINK;
+        channel.let_go();
     }
 
     /// A node's requests were answered on this connection: it carries the node's subscriptions. Those on another one
-    /// have ended.
-    pub(super) fn carries(&mut self, link: u16, conn: ConnId, asked: Instant) {
-        let Some(place) = self.table.parts.links.get_mut(usize::from(link)) else { return };
-        let before = place.conn.replace(conn);
-        place.alive = place.alive.max(asked);
-        if before.is_none_or(|before| before == conn) {
-            return;
-        }
-        for index in 0..self.table.head.used {
-            if self.table.get(index).is_some_and(|channel| channel.old == link) {
-                self.lose_old(index);
+    /// have ended; and those of another node that it carried before, under another id of the same node, are these.
+    pub(super) fn carries(&mut self, link: u16, conn: ConnId) {
+        for at in 0..NO_LINK {
+            let Some(place) = self.table.parts.links.get_mut(usize::from(at)) else { return };
+            let mine = at == link;
+            if (place.conn == conn) == mine {
+                continue;
             }
+            if core::mem::replace(&mut place.conn, if mine { conn } else { NO_CONN }) == NO_CONN {
+                continue;
+            }
+            for index in 0..self.table.head.used {
+                if self.table.get(index).is_some_and(|channel| channel.old == at) {
+                    self.lose_old(index);
+                }
+            }
+        }
+    }
+
+    /// A request was answered on this connection that was sent at `asked`; `informed`: after the last map had come.
+    pub(super) fn alive(&mut self, conn: ConnId, asked: Instant, informed: bool) {
+        let map_asked = self.core.map_asked;
+        for link in self.table.parts.links.iter_mut().filter(|link| link.conn == conn) {
+            link.alive = link.alive.max(asked);
+            // A node that has a slot back has told its subscribers before that it had lost it.
+            link.owned = if informed { link.owned.max(map_asked) } else { link.owned };
         }
     }
 
     /// Messages may be lost from the last proof on that the present subscription was alive and at the owner.
     pub(super) fn note_gap(&mut self, index: u32) {
-        let map_asked = self.core.map_asked;
         let Some(channel) = self.table.get(index) else { return };
         let (plain, link) = (Self::is_plain(channel.group), usize::from(channel.link));
-        let alive = self.table.parts.links.get(link).map_or(Instant::EPOCH, |link| link.alive);
-        let proof = if plain { alive } else { alive.min(map_asked) };
+        let proof = self.table.parts.links.get(link).map(|link| if plain { link.alive } else { link.owned });
+        let proof = proof.unwrap_or(Instant::EPOCH);
         let Some(channel) = self.table.get(index) else { return };
         // A gap that nobody was told of goes on.
         channel.since = if channel.gap { channel.since.min(proof) } else { proof };

@@ -91,7 +91,7 @@ pub(crate) struct Core {
     pub(crate) policy: Policy,
     pub(crate) rand: Rand,
     pub(crate) counts: Counts,
-    serial: u32,
+    pub(crate) serial: u32,
     /// Entry to look at first for a request, and for an event. <= used
     next_request: u32,
     next_event: u32,
@@ -104,8 +104,12 @@ pub(crate) struct Core {
     /// The node with the plain channels and patterns, and where in the map to look for the next one.
     pub(crate) plain: Option<NodeId>,
     pub(crate) plain_turn: u16,
-    /// When the map at hand was asked for.
+    /// When the last map was asked for that gave all slots of subscriptions to somebody.
     pub(crate) map_asked: Instant,
+    /// A time by which it had come; not known until the next [`poll`](Reconciler::poll).
+    pub(crate) map_seen: Option<Instant>,
+    /// The last request before it came.
+    pub(crate) map_serial: u32,
 }
 
 /// The core and its tables at work.
@@ -133,6 +137,8 @@ impl<S: Storage> Reconciler<S> {
             plain: None,
             plain_turn: 0,
             map_asked: Instant::EPOCH,
+            map_seen: None,
+            map_serial: 0,
         };
         let mut this = Self { core, storage };
         // Whatever was in the buckets and links is not ours.
@@ -175,7 +181,7 @@ impl<S: Storage> Reconciler<S> {
                 entry.tell_confirmed = entry.active && !entry.leaving;
                 // On the move it is heard at its old node until the new one confirms; its gap stays to be told. Once that
                 // has confirmed, the new wish begins with it.
-                if entry.active {
+                if entry.active || entry.old == NO_LINK {
                     entry.heard = Heard::Not;
                 }
                 entry.gap = entry.hears_old() && !entry.active;
@@ -273,7 +279,8 @@ impl<S: Storage> Reconciler<S> {
     #[must_use]
     pub fn is_settled(&self) -> bool {
         let channels = self.storage.view().channels.iter().take(self.core.head.used as usize);
-        let settled = |channel: &Channel| channel.wanted && channel.active && !channel.busy && channel.old == NO_LINK;
+        let still = |channel: &Channel| !channel.busy && channel.need().is_none();
+        let settled = |channel: &Channel| channel.wanted && channel.active && still(channel);
         channels.filter(|channel| channel.used).all(settled)
     }
 
@@ -300,6 +307,7 @@ impl<S: Storage> Reconciler<S> {
 
 impl Work<'_> {
     fn poll(&mut self, now: Instant, map: &Map<'_>) -> Option<SubRequest> {
+        self.core.map_seen.get_or_insert(now);
         if !self.core.work && self.core.wait.is_none_or(|at| at > now) {
             return None;
         }
@@ -309,13 +317,15 @@ impl Work<'_> {
             let Some(channel) = self.table.get(index) else { continue };
             let Some(need) = channel.needs_now(now) else { continue };
             let (group, link, old) = (channel.group, channel.link, channel.old);
+            // One that is subscribed is asked for where it is.
+            let only = if need == Need::Join && channel.active { link } else { NO_LINK };
             let link = match need {
                 Need::Join => self.target(map, group),
                 Need::Leave => Some(link),
                 Need::Drop => Some(old),
             };
-            let Some(link) = link else {
-                // No owner, no node, or no room for one: wait for another map.
+            let Some(link) = link.filter(|&link| only == NO_LINK || link == only) else {
+                // No owner, no node, or no room for one: wait for another map. Or this one was not told yet.
                 self.core.refresh = true;
                 self.put_off(now, index, true);
                 continue;
@@ -376,7 +386,7 @@ impl Work<'_> {
             let same = channel.group == entry.group && channel.needs_now(now) == Some(need);
             let there = match need {
                 // One that is still subscribed there only has to notice.
-                Need::Join => channel.old != link,
+                Need::Join => channel.old != link && (!channel.active || channel.link == link),
                 Need::Leave => channel.link == link,
                 Need::Drop => channel.old == link,
             };
@@ -388,6 +398,7 @@ impl Work<'_> {
                 channel.misplaced = false;
                 if need == Need::Join {
                     channel.link = link;
+                    channel.heard = if channel.heard == Heard::Again { Heard::Asked } else { channel.heard };
                 }
                 channel.serial = serial;
                 channel.at = now;

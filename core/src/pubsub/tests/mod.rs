@@ -1,5 +1,6 @@
 //! Subscriptions in a cluster that changes under them: what is wanted is subscribed in the end, and no loss is hidden.
 
+mod late;
 mod refusals;
 mod steps;
 
@@ -194,7 +195,9 @@ impl World {
             self.published.entry(("p", "x*".into())).or_default().push(self.now);
         }
         for (at, server) in self.servers.iter_mut().enumerate() {
-            if name.0 == "s" && self.owner[&slot(&name)] != at {
+            // The first two servers are one shard, and tell each other.
+            let owner = self.owner.get(&slot(&name)).copied().unwrap_or(at);
+            if name.0 == "s" && owner != at && owner + at != 1 {
                 continue;
             }
             if server.subscribed.contains(&name) {

@@ -43,6 +43,7 @@ impl Model {
     }
 
     fn promote(&mut self, replica: usize, old: usize) {
+        let owners = self.owners();
         self.nodes[replica].epoch = self.newest_epoch() + 1;
         self.begin_history(replica, old);
         self.nodes[replica].primary = None;
@@ -54,7 +55,11 @@ impl Model {
         }
         let slots: Vec<u16> = self.nodes[replica].view.slots_of(old).collect();
         for slot in slots {
-            self.nodes[replica].view.set(slot, Some(replica));
+            // Nobody votes for a replica that claims what the voters know to be another's: it has heard of that by now.
+            match owners[usize::from(slot)] {
+                Some(other) if other != old => self.nodes[replica].view.hear(slot, Some(other)),
+                _ => self.nodes[replica].view.set(slot, Some(replica)),
+            }
         }
         self.drop_shard_channels(replica, |_| true);
         let others: Vec<usize> =

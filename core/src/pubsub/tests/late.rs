@@ -1,0 +1,147 @@
+//! What comes late: copies of messages, confirmations of requests that were given up, news of slots that left and came back.
+
+use super::steps::{Client, ENDED, FENCED, MESSAGE, SECOND, SUBSCRIBED};
+use super::*;
+
+const OTHER: CommandDone<'static> = CommandDone::Fenced { conn: SECOND };
+
+/// The fence behind a move is not answered: what comes says so until another one is.
+#[test]
+fn a_move_ends_when_the_new_node_answers() {
+    let mut client = Client::moving();
+    let request = client.poll(61).unwrap();
+    client.push_on(SECOND, SUBSCRIBED);
+    client.done(62, request, OTHER);
+    let request = client.poll(63).unwrap();
+    client.push(0, ENDED);
+    client.done(64, request, FENCED);
+    assert_eq!(client.events().len(), 2, "the gap, and that it is subscribed");
+    let request = client.poll(65).unwrap();
+    client.done(66, request, CommandDone::Failed);
+    assert_eq!(client.0.state(client.id()), Some(State::Active(node(1))), "its subscription goes on");
+    assert_eq!(client.push_on(SECOND, MESSAGE), "message None overlap");
+    assert!(client.poll(67).is_none() && client.0.poll_timeout().is_some());
+    client.settle(10_000);
+    assert_eq!(client.push_on(SECOND, MESSAGE), "message None");
+    assert!(client.0.is_settled() && client.0.counts().interrupted == 0);
+    // Another move begins while a fence is under way: the channel is begun anew.
+    client.map(10_010, 0);
+    let request = client.poll(10_011).unwrap();
+    client.push(0, SUBSCRIBED);
+    client.done(10_012, request, FENCED);
+    let request = client.poll(10_013).unwrap();
+    client.done(10_014, request, OTHER);
+    let fence = client.poll(10_015).unwrap();
+    client.map(10_016, 1);
+    assert_eq!(client.push(0, MESSAGE), "dropped");
+    client.done(10_017, fence, FENCED);
+    let request = client.poll(10_100).unwrap();
+    assert_eq!((request.node, request.action), (node(0), Action::Unsubscribe));
+    client.done(10_101, request, FENCED);
+    let request = client.poll(10_200).unwrap();
+    client.push_on(SECOND, SUBSCRIBED);
+    client.done(10_201, request, OTHER);
+    assert!(client.push_on(SECOND, MESSAGE).starts_with("message Some("));
+    assert!(client.0.is_settled() && client.poll(20_000).is_none());
+}
+
+/// A subscribe at a node was given up, and is carried out all the same while the channel is asked for at another one.
+#[test]
+fn a_confirmation_of_a_node_that_was_not_asked_counts_for_nothing() {
+    let mut client = Client::new(&["c"]);
+    client.map(5, 0);
+    let request = client.poll(10).unwrap();
+    client.push(0, SUBSCRIBED);
+    client.done(12, request, FENCED);
+    assert_eq!(client.events(), [Event::Confirmed(client.id())]);
+    client.push(0, ENDED);
+    let given_up = client.poll(61).unwrap();
+    client.map(62, 1);
+    client.done(63, given_up, CommandDone::Failed);
+    let request = client.poll(1_000).unwrap();
+    assert_eq!((request.node, request.action), (node(1), Action::Subscribe));
+    assert_eq!(client.events(), [Event::Interrupted(client.id())]);
+    client.push(0, SUBSCRIBED);
+    assert!(client.events().is_empty(), "no gap is told before the subscription that ends it");
+    assert_eq!(client.push(0, MESSAGE), "dropped");
+    client.push_on(SECOND, SUBSCRIBED);
+    assert!(client.push_on(SECOND, MESSAGE).starts_with("message Some("));
+    assert_eq!(client.push(0, MESSAGE), "dropped");
+    client.done(1_001, request, OTHER);
+    // It is ended there.
+    let request = client.poll(1_002).unwrap();
+    assert_eq!((request.node, request.action), (node(0), Action::Unsubscribe));
+    client.push(0, ENDED);
+    client.done(1_003, request, FENCED);
+    assert_eq!(client.push_on(SECOND, MESSAGE), "message None");
+    assert!(client.0.is_settled() && client.poll(20_000).is_none());
+}
+
+/// The same, but nothing has told yet which node the connection belongs to: it is believed until the right one comes.
+#[test]
+fn a_confirmation_of_an_unknown_node_is_replaced_by_the_right_one() {
+    let mut client = Client::new(&["c"]);
+    client.map(5, 0);
+    let given_up = client.poll(10).unwrap();
+    client.map(11, 1);
+    client.done(12, given_up, CommandDone::Failed);
+    let request = client.poll(1_000).unwrap();
+    client.push(0, SUBSCRIBED);
+    assert_eq!(client.push(0, MESSAGE), "message None");
+    client.push_on(SECOND, SUBSCRIBED);
+    // What the right one sent in between is lost, and what the other one brought may come again.
+    assert_eq!(client.push_on(SECOND, MESSAGE), "message Some(0) overlap");
+    assert_eq!(client.push(0, MESSAGE), "dropped");
+    client.done(1_001, request, OTHER);
+    assert_eq!(client.events(), [Event::Confirmed(client.id())]);
+    client.settle(1_002);
+    assert_eq!(client.push_on(SECOND, MESSAGE), "message None");
+    assert!(client.0.is_settled());
+}
+
+/// A map gives the node another id: what is asked of it comes on the connection that it has.
+#[test]
+fn a_node_with_a_new_id_keeps_its_subscriptions() {
+    let mut client = Client::moving();
+    let request = client.poll(61).unwrap();
+    assert_eq!(request.node, node(1));
+    client.push(0, SUBSCRIBED);
+    assert!(client.push(0, MESSAGE).starts_with("message"));
+    client.done(62, request, FENCED);
+    let fence = client.poll(63).unwrap();
+    assert_eq!((fence.node, fence.action), (node(1), Action::Subscribe), "there is nothing to let go");
+    client.done(64, fence, FENCED);
+    assert_eq!(client.push(0, MESSAGE), "message None");
+    assert!(client.0.is_settled() && client.0.counts().interrupted == 0);
+    client.push(0, ENDED);
+    assert_eq!(client.0.state(client.id()), Some(State::Pending));
+}
+
+/// The slot leaves and comes back between two maps. The map that shows it back proves nothing of the time before, and
+/// neither does an answer that was asked for before that map had come.
+#[test]
+fn a_map_proves_a_subscription_with_an_answer_that_was_asked_for_after_it() {
+    for (uncovered, alive, since) in [(false, 35, 20_000), (false, 41, 20_000), (false, 42, 40_000), (true, 42, 20_000)]
+    {
+        let mut client = Client::new(&["c"]);
+        client.map(5, 0);
+        let request = client.poll(10).unwrap();
+        client.push(0, SUBSCRIBED);
+        client.done(12, request, FENCED);
+        client.map(20, 0);
+        assert!(client.poll(21).is_none());
+        client.0.on_alive(conn(0, 0), Instant::from_micros(25_000));
+        if uncovered {
+            with_map(&BTreeMap::from([(1, 0)]), |map| client.0.on_map(Instant::from_micros(40_000), map));
+        } else {
+            client.map(40, 0);
+        }
+        assert!(client.poll(41).is_none());
+        client.0.on_alive(conn(0, 0), Instant::from_micros(alive * 1_000));
+        client.push(0, ENDED);
+        let request = client.poll(50).unwrap();
+        client.push(0, SUBSCRIBED);
+        client.done(51, request, FENCED);
+        assert_eq!(client.push(0, MESSAGE), format!("message Some({since})"));
+    }
+}
