@@ -133,6 +133,24 @@ fn frames_know_whether_a_push_is_inside() {
 }
 
 #[test]
+fn an_error_inside_ends_neither_the_value_nor_what_is_around_it() {
+    for input in [
+        &b"*3\r\n+OK\r\n-WRONGTYPE Operation\r\n:1\r\n"[..],
+        b"*2\r\n-ERR first\r\n$1\r\na\r\n",
+        b"*2\r\n*2\r\n!5\r\nERR b\r\n-ERR c\r\n:1\r\n",
+        b"%1\r\n+a\r\n-ERR last\r\n",
+    ] {
+        let stream = [input, b"+next\r\n"].concat();
+        for cut in 0..input.len() {
+            let mut frames: Frames<4> = Frames::new(Limits::DEFAULT);
+            assert_eq!(frames.scan(&stream[..cut]), Ok(Status::Incomplete), "{} {cut}", input.escape_ascii());
+            let whole = Extent { len: input.len(), too_deep: false, has_push: false };
+            assert_eq!(frames.scan(&stream), Ok(Status::Complete(whole)), "{} {cut}", input.escape_ascii());
+        }
+    }
+}
+
+#[test]
 fn children_can_be_passed_in_a_walk() {
     let input = b"*4\r\n*2\r\n:1\r\n:2\r\n*0\r\n+x\r\n*1\r\n:5\r\n";
     let Ok(Status::Complete((frame, _))) = Frame::new_checked(input, &Limits::DEFAULT) else { panic!() };

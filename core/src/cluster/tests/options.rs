@@ -90,6 +90,18 @@ fn in_strict_order_a_command_waits_for_the_one_before_it() {
 }
 
 #[test]
+fn in_strict_order_those_that_wait_go_one_at_a_time() {
+    let mut world = strict();
+    commands(&mut world, A);
+    let tags: Vec<u64> = (0..4).map(|_| world.set(5)).collect();
+    for tag in tags {
+        assert_eq!(commands(&mut world, A), [cmd(tag)]);
+        world.feed(A, "+OK\r\n");
+        assert_eq!(world.take_out(), [reply(tag, "+OK")]);
+    }
+}
+
+#[test]
 fn in_strict_order_nothing_overtakes_what_is_refused_or_redirected() {
     let mut world = strict();
     commands(&mut world, A);
