@@ -74,7 +74,8 @@ impl Engine<'_> {
     fn slot_destination(&mut self, now: Instant, slot: Slot, entry: &Entry) -> Dest {
         match self.map().owner(slot) {
             Owner::Node(primary) => {
-                let reads = entry.has(Flag::READ) && !entry.has(Flag::SUBSCRIBE);
+                // What was redirected goes where it was sent: a replica that does not serve the slot would only say so again.
+                let reads = entry.has(Flag::READ) && !entry.has(Flag::SUBSCRIBE) && entry.hops == 0;
                 let turn = self.s.turn;
                 let replica = if reads {
                     pick_reader(self.s.config.read_from(), &self.map(), primary, turn.into())

@@ -188,6 +188,30 @@ fn a_failover_holds_every_slot_of_the_shard() {
     assert_eq!(resent, [reply(refused, "+OK"), reply(queued, "+OK"), reply(later, "+OK")]);
 }
 
+#[test]
+fn a_read_that_a_replica_sends_to_its_primary_goes_there() {
+    let mut world = World::new(|config| config.read_from = ReadFrom::PreferReplica);
+    world.cluster.connect(world.now);
+    world.pump();
+    world.join(A);
+    world.feed(A, "$40\r\naaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n");
+    let replica = "*4\r\n$9\r\n127.0.0.1\r\n:7002\r\n$40\r\nbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\r\n*0\r\n";
+    let primary = "*4\r\n$9\r\n127.0.0.1\r\n:7001\r\n$40\r\naaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n*0\r\n";
+    world.feed(A, &format!("*1\r\n*4\r\n:0\r\n:16383\r\n{primary}{replica}"));
+    world.sent.clear();
+    let tag = world.get(5);
+    world.join(B);
+    world.expect(B, &["READONLY"]);
+    world.feed(B, "+OK\r\n");
+    world.expect(B, &[&cmd(tag)]);
+    world.feed(B, "-MOVED 5 127.0.0.1:7001\r\n");
+    assert!(world.sent[&world.at(A)].contains(&cmd(tag)), "{:?}", world.sent);
+    world.sent.clear();
+    // The next one goes to the replica again.
+    let next = world.get(5);
+    world.expect(B, &[&cmd(next)]);
+}
+
 /// Presents bytes to the connection of `addr`, and says of each reply whether it tells of a detour.
 fn detours(world: &mut World, addr: &str, bytes: &str) -> Vec<bool> {
     let conn = world.conns[&world.at(addr)].0;
