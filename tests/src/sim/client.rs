@@ -15,6 +15,7 @@ use slotwise::time::{Duration, Instant};
 
 use super::check::Watched;
 use super::check::witness::{ClientNotes, RequestNotes};
+use super::kinds::Fault;
 use super::names::AddressMap;
 use super::options::{Options, Wishes};
 use super::scanning::ScanRun;
@@ -202,6 +203,8 @@ impl Client {
             _ => ReadFrom::Any,
         };
         config.max_leases = 4;
+        config.max_bytes = options.max_bytes;
+        config.strict_order = options.has(Fault::StrictOrder);
         config.refresh.idle = Some(Duration::from_secs(10));
         let settings = Settings {
             protocol: if options.resp2 { Protocol::Resp2 } else { Protocol::Resp3OrFallback },

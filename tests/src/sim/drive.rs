@@ -172,8 +172,10 @@ impl World {
         let expected = target.and_then(|target| target.node);
         let Some(addr) = target.map(|target| (target.addr.host().to_owned(), target.addr.port())) else {
             let now = at.at(self.now);
+            self.check_targeted(client, conn);
             return self.clients[client].engine.handle_connect_failed(now, conn);
         };
+        self.clients[client].notes.untargeted.remove(&conn.index());
         self.stats.dials += 1;
         let link = self.links.len() as u32;
         let node = self.servers.find(&addr);
@@ -359,6 +361,7 @@ impl World {
         self.check(3, !handed, || format!("client {client}: command {tag} is sent again after a part of its answer"));
         self.check(3, right, || format!("client {client}: command {tag} is sent with another length"));
         self.check_hops(client, tag);
+        self.check_elsewhere(client, tag, link, place);
         self.check_again(client, tag, place);
     }
 
@@ -389,7 +392,11 @@ impl World {
                     if let Some(output) = progress.output {
                         self.output(client, link, conn, output);
                     }
+                    let forged = std::mem::take(&mut self.links[link as usize].notes.forged);
                     if let Some(refreshed) = self.clients[client].engine.changed() {
+                        self.check(10, !forged || !refreshed, || {
+                            format!("link {link}: slots that do not exist were taken over")
+                        });
                         self.check_map(client, refreshed);
                     }
                     if done || self.violation.is_some() {
@@ -485,6 +492,9 @@ impl World {
         self.clients[client].open = self.clients[client].open.saturating_sub(1);
         self.clients[client].probing -= usize::from(probe && before.is_none());
         self.stats.ends[super::check::end_number(&end)] += 1;
+        if matches!(end, End::Error { refusal: true, .. }) {
+            self.check_followed(client, tag);
+        }
         self.request_over(client, tag, end);
         let safe = self.phase == Phase::Safety;
         self.check_end(client, tag, safe);

@@ -116,6 +116,13 @@ impl World {
             }
             Fault::Dropped => self.drop_client(),
             Fault::Ticks => self.coarsen(),
+            Fault::Belated => self.report_late(),
+            Fault::Rewished => self.wish_again(),
+            Fault::Nameless | Fault::Ipv6 | Fault::LargeCursors | Fault::Nobody | Fault::OldView => {
+                self.confuse(fault);
+                self.flush();
+                self.unsettle();
+            }
             _ => self.upheaval(fault),
         }
     }
@@ -314,6 +321,8 @@ impl World {
                 self.touch(Touched::Client(of as usize));
             }
             Fault::Duplicate => self.end_session(of),
+            Fault::Rewished => self.renew_wish(of),
+            Fault::LyingLength => self.check_unbelieved(of),
             Fault::SlowNode => self.servers.nodes[of as usize].slow = 0,
             _ => self.calm(fault, of),
         }

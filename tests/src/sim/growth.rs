@@ -13,7 +13,7 @@ impl World {
     }
 
     /// A slot goes to a node at once, if nothing else happens to it.
-    fn hand_over(&mut self, slot: u16, node: usize) -> bool {
+    pub(super) fn hand_over(&mut self, slot: u16, node: usize) -> bool {
         let owner = self.servers.model.owner(slot);
         let free = !self.is_busy(slot) && owner.is_some_and(|owner| self.servers.nodes[owner].up);
         let moved = free && self.servers.model.move_atomically(slot, node).is_ok();

@@ -1,9 +1,15 @@
 //! A node that is an adversary: it knows the grammar, and what it is asked.
 
+use slotwise::connection::ControlFrame;
+
 use super::dice::Label;
 use super::kinds::Fault;
+use super::net::Stage;
 use super::servers::Sent;
-use super::world::{Phase, World};
+use super::world::{Ev, Phase, World};
+
+/// A lie about a length is noticed within this time.
+const LISTENS: u64 = 12_000_000;
 
 impl World {
     /// What the adversary sends instead of a reply.
@@ -38,10 +44,35 @@ impl World {
             }
             Fault::Cursors if out.starts_with(b"*2\r\n$") => b"*2\r\n$5\r\n65536\r\n*0\r\n".to_vec(),
             Fault::Garbage => garbage(dice.below(10)),
+            Fault::LyingLength => {
+                let len = [600_000_000_u64, 4_294_967_294, 1 << 40][dice.below(3) as usize];
+                format!("${len}\r\n").into_bytes()
+            }
+            Fault::SlotNumbers => match overflown(&out) {
+                Some(forged) if is_slots(sent) => forged,
+                _ => return out,
+            },
             _ => return out,
         };
         self.strikes(kind, u64::from(link));
+        match kind {
+            Fault::LyingLength => self.after(LISTENS, Ev::Repair(kind, link)),
+            Fault::SlotNumbers => {
+                self.links[link as usize].notes.news.back_mut().into_iter().for_each(|news| news.forged = true)
+            }
+            _ => {}
+        }
         twisted
+    }
+
+    /// I8: whoever announces more than there may be is not listened to any more.
+    pub(super) fn check_unbelieved(&mut self, link: u32) {
+        let at = &self.links[link as usize];
+        let client = &self.clients[at.client];
+        // What is still on the way, or was not read yet, proves nothing.
+        let read = at.down.in_flight == 0 && at.rx.is_empty() && !client.dropped && client.frozen <= self.now;
+        let open = at.stage == Stage::Open && !at.hole;
+        self.check(8, !open || !read, || format!("link {link}: a length beyond the limit is believed"));
     }
 
     fn slot_of(&self, link: u32, sent: Sent) -> u16 {
@@ -67,6 +98,23 @@ fn redirect(kind: u32, slot: u16) -> Vec<u8> {
         _ => format!("MOVED {slot} 10.0.0.1:7000"),
     };
     format!("-{line}\r\n").into_bytes()
+}
+
+/// Whether the slots were asked for.
+fn is_slots(sent: Sent) -> bool {
+    matches!(sent, Sent::Own(ControlFrame::ClusterSlots))
+}
+
+/// A slot list in which the numbers of a range are larger by 65,536: cut to 16 bits they would be right.
+fn overflown(out: &[u8]) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(out).ok()?;
+    let mut lines: Vec<String> = text.split("\r\n").map(str::to_owned).collect();
+    // `*ranges`, `*elements`, `:first`, `:last`, ...
+    for line in lines.get_mut(2..4)? {
+        let number = line.strip_prefix(':')?.parse::<u32>().ok()?;
+        *line = format!(":{}", number + 65_536);
+    }
+    Some(lines.join("\r\n").into_bytes())
 }
 
 /// Bytes that no server sends.

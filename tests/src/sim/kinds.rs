@@ -172,6 +172,31 @@ faults! {
     Thirty = "thirty nodes";
     /// A client's clock goes in large steps for a while: many events have the same time.
     Ticks = "coarse ticks";
+    // ---- these are drawn from streams of their own, so that runs without them stay what they were ----
+    /// An adapter reports of a connection that another one has replaced: bytes, writes, its end.
+    Belated = "late reports of old connections";
+    /// The commands under way may have so many bytes and no more.
+    BytesBound = "bound of bytes";
+    /// Commands of one slot go one by one.
+    StrictOrder = "strict order";
+    /// All nodes have one port, each at its own host, and redirects do not name hosts.
+    Nameless = "redirects without hosts";
+    /// Nodes have IPv6 addresses.
+    Ipv6 = "ipv6 addresses";
+    /// Cursors of scans are larger than 32 and 63 bits.
+    LargeCursors = "large cursors";
+    /// A channel is no longer wanted, and is again before anybody has heard of it.
+    Rewished = "wish taken back and renewed";
+    /// Commands inside of transactions fail.
+    NestedErrors = "errors inside of replies";
+    /// A slot belongs to nobody for a while, and every node says so.
+    Nobody = "slot of nobody";
+    /// A node that does not hear the others tells what was, with the epochs of then.
+    OldView = "old view with epochs";
+    /// A length of a string that is beyond every limit.
+    LyingLength = "hostile: lying length";
+    /// Slot numbers of more than 16 bits.
+    SlotNumbers = "hostile: slot numbers";
 }
 
 impl Fault {
@@ -181,7 +206,13 @@ impl Fault {
     /// Whether only an adversary does this.
     #[must_use]
     pub fn is_hostile(self) -> bool {
-        (Self::Surplus..=Self::Garbage).contains(&self)
+        (Self::Surplus..=Self::Garbage).contains(&self) || self >= Self::LyingLength
+    }
+
+    /// Whether a run draws it from a stream of its own.
+    #[must_use]
+    pub fn is_drawn_apart(self) -> bool {
+        self >= Self::Belated
     }
 }
 
@@ -194,6 +225,7 @@ mod tests {
         assert!(Fault::ALL.len() <= 128);
         let names: std::collections::BTreeSet<_> = Fault::ALL.iter().map(|fault| fault.name()).collect();
         assert_eq!(names.len(), Fault::ALL.len());
-        assert!(Fault::Garbage.is_hostile() && !Fault::Dropped.is_hostile());
+        assert!(Fault::Garbage.is_hostile() && !Fault::Dropped.is_hostile() && !Fault::OldView.is_hostile());
+        assert!(Fault::Belated.is_drawn_apart() && !Fault::Ticks.is_drawn_apart());
     }
 }

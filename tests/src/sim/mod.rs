@@ -6,10 +6,12 @@
 //! processes, [`drive`] the adapter, [`working`], [`scanning`], [`unlinking`] and [`subscribing`] the applications, [`faults`] what goes
 //! wrong, [`check`] the promises, [`run`] the phases of a run.
 
+pub mod belated;
 pub mod bus;
 pub mod bytes;
 pub mod check;
 pub mod client;
+pub mod confusion;
 pub mod dice;
 pub mod disputes;
 pub mod drive;

@@ -26,7 +26,11 @@ impl Endpoints for AddressMap {
 
 impl World {
     pub(super) fn announce(&mut self) {
-        let kind = self.fault_dice(Fault::Endpoints).below(5);
+        let mut kind = self.fault_dice(Fault::Endpoints).below(5);
+        if kind == 3 && self.options.has(Fault::Nameless) {
+            // One port would not tell them apart.
+            kind = 2;
+        }
         self.strikes(Fault::Endpoints, u64::from(kind));
         self.servers.by_port |= kind == 3;
         for node in 0..self.servers.nodes.len() {

@@ -103,6 +103,8 @@ pub struct Options {
     pub reads: u8,
     /// Most commands in flight on a connection.
     pub window: u32,
+    /// Most bytes of commands under way.
+    pub max_bytes: u32,
     /// The engine's tables.
     pub sizes: Sizes,
     /// The granularity of the clients' clocks in microseconds.
@@ -182,6 +184,7 @@ impl Options {
             resp2: dice.chance(200),
             reads: dice.pick(&[0, 0, 0, 1, 2]),
             window: dice.pick(&[65_536, 1, 4, 64]),
+            max_bytes: u32::MAX,
             sizes: draw_sizes(dice),
             tick: dice.pick(&[1, 1, 1, 1_000, 10_000]),
             net: draw_net(dice),
@@ -191,6 +194,7 @@ impl Options {
         };
         options.draw_faults(dice, wishes);
         options.full_coverage = dice.chance(250);
+        options.draw_apart(streams, wishes);
         if options.has(Fault::Thirty) {
             // Shared ones, those of subscriptions and leases, for every node at once.
             options.sizes.conns.1 = 160;
@@ -211,7 +215,7 @@ impl Options {
         // One run in twenty is quiet, the others have a few faults or many.
         let share = dice.pick(&[0, 80, 80, 150, 150, 300, 300, 500]);
         let strength = dice.pick(&[8, 4, 2, 1]);
-        for fault in Fault::ALL {
+        for fault in Fault::ALL.iter().filter(|fault| !fault.is_drawn_apart()) {
             let on = dice.chance(if fault.is_hostile() { 600 } else { share });
             let gap = (500_000 + dice.exponential(1_500_000) as u32) * strength;
             let held = Fault::HELD.iter().any(|(held, _)| held == fault) && !wishes.with.contains(fault);
@@ -219,6 +223,30 @@ impl Options {
             if wanted && !wishes.without.contains(fault) {
                 self.faults.push(FaultRate { fault: *fault, gap });
             }
+        }
+    }
+
+    /// Kinds with streams of their own; quiet runs stay quiet.
+    fn draw_apart(&mut self, streams: &mut Streams, wishes: &Wishes) {
+        let quiet = self.faults.is_empty();
+        for fault in Fault::ALL.iter().copied().filter(|fault| fault.is_drawn_apart()) {
+            let dice = streams.of(Label::Fault(fault as u8));
+            let on = dice.chance(if fault.is_hostile() { 400 } else { 70 });
+            let gap = 300_000 + dice.exponential(1_000_000) as u32;
+            let fits = match fault {
+                // There is nothing to choose before 7.0.
+                Fault::Nameless => !self.has_old_servers(),
+                Fault::Rewished => self.channels > 0,
+                Fault::NestedErrors => self.mix.group > 0,
+                Fault::LargeCursors => self.scans,
+                _ => !fault.is_hostile() || self.hostile.is_some(),
+            };
+            if on && fits && !quiet && !wishes.without.contains(&fault) {
+                self.faults.push(FaultRate { fault, gap });
+            }
+        }
+        if self.has(Fault::BytesBound) {
+            self.max_bytes = streams.of(Label::Fault(Fault::BytesBound as u8)).pick(&[300, 100, 1_000, 4_000]);
         }
     }
 

@@ -11,6 +11,7 @@ use super::check::Planted;
 use super::check::health::T_OK;
 use super::client::{End, Owner};
 use super::dice::{Label, Streams};
+use super::kinds::Fault;
 use super::options::{Options, PROFILES, Wishes};
 use super::subscribing::channel;
 use super::trace::What;
@@ -164,6 +165,9 @@ impl World {
             self.after(50_000, Ev::Publish);
         }
         self.after(500_000, Ev::Tick);
+        if self.options.has(Fault::StrictOrder) {
+            self.strikes(Fault::StrictOrder, 0);
+        }
         self.plan_faults();
     }
 
@@ -264,7 +268,8 @@ impl World {
     /// Probes for which there was no room are asked for again.
     fn ask_again(&mut self) {
         for client in 0..self.clients.len() {
-            let room = self.clients[client].engine.commands_live() + 4 < usize::from(self.options.sizes.commands.1);
+            let room = self.clients[client].engine.commands_live() + 4 < usize::from(self.options.sizes.commands.1)
+                && (self.clients[client].probes.is_empty() || self.has_room(client));
             if let Some(slot) = self.clients[client].probes.pop_if(|_| room) {
                 self.probe(client, slot);
                 self.drive(client);

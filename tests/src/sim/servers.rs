@@ -8,6 +8,7 @@ use slotwise_std::mini::model::{ClientId, Event, Inside, Model, ModelOptions};
 
 use super::bus::Bus;
 use super::bytes::Bytes;
+use super::kinds::Fault;
 use super::options::Options;
 
 /// The port of the first node; the others follow.
@@ -147,6 +148,12 @@ pub struct Servers {
     pub retired: BTreeSet<usize>,
     /// Nodes are found by their ports, whatever host is dialled.
     pub by_port: bool,
+    /// All nodes listen at the first port.
+    one_port: bool,
+    /// Nodes have IPv6 addresses.
+    wide: bool,
+    /// What stands in outward cursors beside those of the model.
+    pub(super) cursor_bits: u64,
     /// When keys were lost last, and all keys of a node.
     lost: BTreeMap<Vec<u8>, u64>,
     /// When the other cluster was asked last.
@@ -199,6 +206,9 @@ impl Servers {
             orphans: BTreeMap::new(),
             retired: BTreeSet::new(),
             by_port: false,
+            one_port: options.has(Fault::Nameless),
+            wide: options.has(Fault::Ipv6),
+            cursor_bits: 0,
             lost: BTreeMap::new(),
             alien_at: 0,
             all_lost: 0,
@@ -224,7 +234,8 @@ impl Servers {
     /// A node gets an address and an operator.
     pub fn introduce(&mut self, node: usize, password: bool) {
         self.nodes.push(SimNode { up: true, ..SimNode::default() });
-        self.rename(node, format!("10.0.0.{}", node + 1), port_of(node));
+        let host = if self.wide { format!("fd00::{:x}", node + 1) } else { format!("10.0.0.{}", node + 1) };
+        self.rename(node, host, if self.one_port { PORT } else { port_of(node) });
         self.by_addr.insert((seed_name(node), port_of(node)), node);
         self.by_addr.insert((node_name(node), port_of(node)), node);
         let operator = self.model.connect(node);

@@ -137,10 +137,11 @@ impl World {
         }
         let now = std::time::Duration::from_micros(self.now);
         let dead = self.is_dead(link, sent);
+        let inward = self.inward(words);
         let model = self.servers.model_of(alien);
         model.advance(now);
         let dead = dead.then(|| vec![b"NOSUCHCOMMAND".to_vec()]);
-        model.request(client, dead.as_deref().unwrap_or(words));
+        model.request(client, dead.as_deref().or(inward.as_deref()).unwrap_or(words));
         let out = model.take_output(client);
         let closing = model.is_closing(client);
         if model.is_unsettled() && !alien {
@@ -152,6 +153,7 @@ impl World {
             }
             self.set_model_alarm();
         } else {
+            let out = self.outward(words, out);
             self.served(link, sent, number, &out);
             let out = self.noisy(link, sent, words, &out).unwrap_or(out);
             let (out, later) = self.prompted(link, words, sent).unwrap_or((out, 0));
@@ -233,6 +235,7 @@ impl World {
         };
         if reply.starts_with(b"-MOVED ") || reply.starts_with(b"-ASK ") {
             self.stats.redirects += 1;
+            self.links[link as usize].notes.redirected = Some(self.now);
         }
         let hash = hash_of(reply);
         self.note(What::Served, [u64::from(link), tag, hash]);

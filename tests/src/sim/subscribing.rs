@@ -16,6 +16,7 @@ use slotwise::topology::Owner as SlotOwner;
 use super::check::Planted;
 use super::client::Owner;
 use super::dice::Label;
+use super::kinds::Fault;
 use super::trace::What;
 use super::working::TAGS;
 use super::world::{Ev, Phase, World};
@@ -115,6 +116,38 @@ impl World {
         let Some(subs) = self.clients[client].subs.as_mut() else { return };
         subs.wishes.unwant(Kind::Sharded, name);
         subs.wanted.remove(name);
+    }
+
+    /// A client takes a wish back, and renews it soon, perhaps before anybody has heard of the one or the other.
+    pub(super) fn wish_again(&mut self) {
+        let fault = Fault::Rewished;
+        let fit = |client: &usize| {
+            let client = &self.clients[*client];
+            !client.dropped && client.frozen <= self.now && client.subs.as_ref().is_some_and(|s| !s.wanted.is_empty())
+        };
+        let clients: Vec<usize> = (0..self.clients.len()).filter(fit).collect();
+        let Some(client) = self.one_of(fault, &clients) else { return };
+        let channels = u32::from(self.options.channels);
+        let n = self.fault_dice(fault).below(channels);
+        let trip = u64::from(self.options.net.delay) * 2 + u64::from(self.options.net.spread) * 2;
+        let later = self.fault_dice(fault).exponential(trip);
+        self.strikes(fault, client as u64);
+        self.unwant(client, &channel(n));
+        self.drive(client);
+        self.after(later, Ev::Repair(fault, (client as u32) << 16 | n));
+    }
+
+    /// The wish is renewed.
+    pub(super) fn renew_wish(&mut self, of: u32) {
+        let (client, n) = ((of >> 16) as usize, of & 0xffff);
+        let frozen = self.clients[client].frozen;
+        if frozen > self.now {
+            return self.at(frozen, Ev::Repair(Fault::Rewished, of));
+        }
+        if self.phase != Phase::Shutdown && !self.clients[client].dropped {
+            self.want(client, &channel(n));
+            self.drive(client);
+        }
     }
 
     /// Looks after the subscriptions; says whether there was anything to do.

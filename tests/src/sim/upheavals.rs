@@ -282,7 +282,8 @@ impl World {
                     let _ = self.servers.model.move_atomically(slot, from);
                 }
             }
-            Fault::DelSlots => self.adopt(of as u16),
+            Fault::DelSlots | Fault::Nobody => self.adopt(of as u16),
+            Fault::OldView => self.servers.model.set_allowed(None, b"default", "cluster|slots", true),
             Fault::NameMoved => self.name_again(Some(of as usize)),
             Fault::Lag => self.catch_up(of as usize),
             Fault::AskChain => self.unchain(of as u16),

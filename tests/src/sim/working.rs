@@ -217,9 +217,13 @@ impl World {
         let members = self.dice(Label::Work).range(1, 3);
         let mut wire = Vec::new();
         wire::command(&[b"MULTI"], &mut wire);
+        let fails = self.failing_member(members);
         for n in 0..members {
             let key = format!("{{t{tag}}}s{n}").into_bytes();
-            if self.dice(Label::Work).chance(500) {
+            if fails == Some(n) {
+                // It is queued like the others, and fails when it runs.
+                wire::command(&[b"LPUSH", &key, b"x"], &mut wire);
+            } else if self.dice(Label::Work).chance(500) {
                 let token = self.token(client, &key);
                 wire::command(&[b"SET", &key, &token], &mut wire);
             } else {
@@ -232,6 +236,16 @@ impl World {
         spec.replies = members as u16 + 2;
         self.dress(&mut spec);
         self.submit_some(client, spec, wire, Owner::Work);
+    }
+
+    /// The member of a transaction that is to fail, if one is.
+    fn failing_member(&mut self, members: u32) -> Option<u32> {
+        let fault = Fault::NestedErrors;
+        if !self.options.has(fault) || !self.dice(Label::Fault(fault as u8)).chance(300) {
+            return None;
+        }
+        self.strikes(fault, 0);
+        Some(self.dice(Label::Fault(fault as u8)).below(members))
     }
 
     /// Submits, and plans to give up some.
@@ -255,7 +269,10 @@ impl World {
         let tag = at.requests.len() as u64;
         let spec = CommandSpec { tag, ..spec };
         let now = at.at(self.now);
-        match at.engine.submit(now, spec) {
+        let result = at.engine.submit(now, spec);
+        self.check_bytes(client, spec.len, result.as_ref().err());
+        let at = &mut self.clients[client];
+        match result {
             Ok(id) => {
                 let submitted = self.now;
                 at.requests.push(Request {

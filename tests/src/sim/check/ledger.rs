@@ -53,9 +53,10 @@ pub fn truth(request: &Request) -> Result<(), String> {
 }
 
 /// I2: commands of one domain on one slot run in submission order, but for those that say that they were delayed. Where
-/// reads may go to replicas, only the others are looked at; nor are those that an adversary had.
+/// reads may go to replicas, only the others are looked at; nor are those that an adversary had. In strict order domains do not
+/// matter, and saying so does not help.
 #[must_use]
-pub fn order(requests: &[Request], reads: bool) -> Option<String> {
+pub fn order(requests: &[Request], reads: bool, strict: bool) -> Option<String> {
     // By slot and domain, going backwards: the earliest execution among the later submissions.
     let mut later: BTreeMap<(u16, u16), (u64, usize)> = BTreeMap::new();
     for (tag, request) in requests.iter().enumerate().rev() {
@@ -64,11 +65,11 @@ pub fn order(requests: &[Request], reads: bool) -> Option<String> {
         if request.spec.blocking || request.spec.subscribe || request.tainted || elsewhere {
             continue;
         }
-        let key = (slot.get(), request.spec.domain);
-        let told = matches!(
-            request.end,
-            Some((End::Done { resent: false } | End::Error { resent: false, refusal: false }, _))
-        );
+        let key = (slot.get(), if strict { 0 } else { request.spec.domain });
+        let told = match request.end {
+            Some((End::Done { resent } | End::Error { resent, refusal: false }, _)) => strict || !resent,
+            _ => false,
+        };
         let ran = request.served.iter().filter(|served| served.ran);
         if told
             && let Some((first, by)) = later.get(&key)
@@ -180,19 +181,20 @@ mod tests {
     #[test]
     fn an_inversion_that_nobody_admits_is_noticed() {
         let fine = [request(DONE, &[1]), request(DONE, &[2]), request(DONE, &[3])];
-        assert_eq!(order(&fine, false), None);
+        assert_eq!(order(&fine, false, false), None);
         let late = |resent| [request(End::Done { resent }, &[5]), request(DONE, &[2]), request(DONE, &[6])];
-        assert!(order(&late(false), false).is_some() && order(&late(false), true).is_some());
-        assert_eq!(order(&late(true), false), None);
+        assert!(order(&late(false), false, false).is_some() && order(&late(false), true, false).is_some());
+        assert_eq!(order(&late(true), false, false), None);
+        assert!(order(&late(true), false, true).is_some(), "strict order has none");
         let mut elsewhere = late(false);
         elsewhere[0].spec.target = Target::Slot(Slot::masked(8));
-        assert_eq!(order(&elsewhere, false), None);
+        assert_eq!(order(&elsewhere, false, false), None);
         let mut other_domain = late(false);
         other_domain[0].spec.domain = 1;
-        assert_eq!(order(&other_domain, false), None);
+        assert_eq!(order(&other_domain, false, false), None);
         let mut reads = late(false);
         reads[0].spec.access = Access::Read;
-        assert!(order(&reads, false).is_some());
-        assert_eq!(order(&reads, true), None);
+        assert!(order(&reads, false, false).is_some());
+        assert_eq!(order(&reads, true, false), None);
     }
 }

@@ -52,6 +52,11 @@ impl Truth {
         self.owners.get(&slot)?.iter().rposition(|was| *was == Some(owner))
     }
 
+    /// Who owned the slot at that place.
+    fn was(&self, slot: u16, place: usize) -> Option<usize> {
+        *self.owners.get(&slot)?.get(place)?
+    }
+
     /// How often the slot changed hands, and who has it now.
     #[must_use]
     pub fn now(&self, slot: u16) -> Option<(usize, Option<usize>)> {
@@ -70,6 +75,8 @@ pub struct News {
     /// Who owns what, as the node that was asked sees it.
     views: Vec<(u16, Option<usize>)>,
     said: u64,
+    /// An adversary has put numbers into it that are none.
+    pub forged: bool,
 }
 
 /// What a client was told of a slot by topology replies: place in the history, since when, how often.
@@ -87,6 +94,8 @@ pub struct MapNotes {
     /// Places in the histories that the map stands for, and the epochs of the owners, where known.
     known: BTreeMap<u16, (usize, Option<u64>)>,
     told: BTreeMap<u16, Told>,
+    /// When the map was changed last.
+    pub changed: u64,
     /// Slots of which redirects have told, and when, by the client's clock.
     patches: Vec<(u16, u64)>,
     view: View,
@@ -94,6 +103,14 @@ pub struct MapNotes {
     replaced: Vec<(u64, u64)>,
     /// Topology replies that have come: when, by the client's clock, and what they said.
     heard: Vec<(u64, u64)>,
+}
+
+impl MapNotes {
+    /// Whether a topology reply has come at or after that time of the client's clock.
+    #[must_use]
+    pub fn heard_since(&self, clock: u64) -> bool {
+        self.heard.last().is_some_and(|(at, _)| *at >= clock)
+    }
 }
 
 /// A map as a whole.
@@ -133,7 +150,7 @@ impl World {
         }
         // Who owns what, whatever the addresses and whoever says it.
         let said = hash_of(format!("{:?}{alien}", views.get(..TAGGED.len())).as_bytes());
-        self.links[link as usize].notes.news.push_back(News { at: u64::MAX, nodes, views, said });
+        self.links[link as usize].notes.news.push_back(News { at: u64::MAX, nodes, views, said, forged: false });
     }
 
     /// Bytes have arrived, and perhaps news with them.
@@ -145,6 +162,7 @@ impl World {
                 return;
             }
             let Some(news) = at.notes.news.pop_front() else { return };
+            at.notes.forged |= news.forged;
             let now = self.now;
             let notes = &mut self.clients[client];
             notes.confirmed.extend(news.nodes);
@@ -202,6 +220,7 @@ impl World {
     /// where epochs are known; each unless such an answer came before, the hold time ago.
     pub fn check_map(&mut self, client: usize, refreshed: bool) {
         self.note_truth();
+        self.clients[client].notes.map.changed = self.now;
         let ids = self.nodes_by_id();
         let slots: Vec<u16> = self.truth.owners.keys().copied().collect();
         let clock = self.clients[client].at(self.now).as_micros();
@@ -222,6 +241,10 @@ impl World {
             let notes = &mut self.clients[client].notes.map;
             let before = notes.known.insert(slot, (place, epoch));
             let Some((before, old)) = before.filter(|before| before.0 != place) else { continue };
+            if self.truth.was(slot, before) == Some(owner) {
+                // It came back to this owner meanwhile, and the map says what it said before.
+                continue;
+            }
             if !refreshed {
                 notes.patches.retain(|patch| patch.0 != slot);
                 notes.patches.push((slot, clock));
@@ -246,6 +269,8 @@ impl World {
         }
         let returned = notes.replaced.iter().rev().take(4).any(|(view, at)| {
             let judged = !before.epochs || !now.epochs;
+            // A slot of nobody that gets an owner is news, whoever that is.
+            let judged = judged && now.covered <= before.covered;
             *view == now.digest && now.digest != before.digest && judged && clock.saturating_sub(*at) < REPLACED
         });
         if before.digest != now.digest {

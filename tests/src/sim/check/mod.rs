@@ -21,8 +21,9 @@ use slotwise::cluster::{CloseReason, SubmitError};
 use slotwise::connection::ControlFrame;
 use slotwise::pipeline::{Outcome, may_resend};
 
-use super::client::End;
+use super::client::{End, Request};
 use super::drive::is_forged;
+use super::kinds::Fault;
 use super::net::Stage;
 use super::servers::ALIEN;
 use super::trace::hash_of;
@@ -150,6 +151,9 @@ impl World {
 
     /// I14: a connection is given up for its silence only after a probe, and after as much silence as is to be borne.
     pub fn check_close(&mut self, link: u32, reason: CloseReason) {
+        if reason == CloseReason::Retired {
+            self.check_kept(link);
+        }
         let at = &self.links[link as usize];
         if reason != CloseReason::Silent || at.stage != Stage::Open {
             return;
@@ -203,9 +207,50 @@ impl World {
                 // Two entries are kept for the engine's own questions.
                 self.clients[client].engine.commands_live() + 2 >= usize::from(self.options.sizes.commands.1)
             }
+            // With the bytes, below.
+            SubmitError::FullBytes => true,
             _ => self.phase == Phase::Shutdown,
         };
         self.check(8, full, || format!("client {client}: a good command was refused: {error}"));
+    }
+
+    /// Whether a small command keeps within the bound of bytes.
+    #[must_use]
+    pub fn has_room(&self, client: usize) -> bool {
+        let requests = self.clients[client].requests.iter();
+        let bytes = || requests.filter(|r| r.end.is_none()).map(|r| u64::from(r.spec.len)).sum::<u64>();
+        self.options.max_bytes == u32::MAX || bytes() + 60 <= u64::from(self.options.max_bytes)
+    }
+
+    /// I8: the commands under way have no more bytes than they may, and one is refused only if they would have more.
+    pub fn check_bytes(&mut self, client: usize, len: u32, error: Option<&SubmitError>) {
+        let most = u64::from(self.options.max_bytes);
+        if self.options.max_bytes == u32::MAX {
+            return;
+        }
+        let at = &self.clients[client];
+        let sum = |counts: &dyn Fn(&Request) -> bool| {
+            at.requests.iter().filter(|request| counts(request)).map(|request| u64::from(request.spec.len)).sum::<u64>()
+        };
+        if error.is_none() {
+            let open = sum(&|request| request.end.is_none());
+            let fits = open == 0 || open + u64::from(len) <= most;
+            return self.check(8, fits, || format!("client {client}: {len} bytes beside {open} were taken, of {most}"));
+        }
+        if error != Some(&SubmitError::FullBytes) {
+            return;
+        }
+        self.strikes(Fault::BytesBound, client as u64);
+        // Those whose answers are still to be eaten count as well.
+        let at = &self.clients[client];
+        let owed = |request: &Request| {
+            let on = request.notes.place.is_some_and(|(link, _)| self.links[link as usize].stage == Stage::Open);
+            request.end.is_none() || (on && matches!(request.end, Some((End::Failed(..), _))))
+        };
+        let open = at.requests.iter().filter(|r| owed(r)).map(|r| u64::from(r.spec.len)).sum::<u64>();
+        // The bound is kept to one part in a thousand.
+        let right = open > 0 && open + u64::from(len) > most - most / 1_000 - 1;
+        self.check(8, right, || format!("client {client}: {len} bytes beside {open} were refused, of {most}"));
     }
 
     /// Whether an address is one of a seed, or of a node that a topology reply has named.
@@ -273,7 +318,8 @@ impl World {
             }
             {
                 let reads = self.options.reads != 0;
-                let fault = ledger::order(&self.clients[client].requests, reads);
+                let strict = self.options.has(Fault::StrictOrder);
+                let fault = ledger::order(&self.clients[client].requests, reads, strict);
                 self.stats.checks[2] += self.clients[client].requests.len() as u64;
                 if let Some(text) = fault {
                     self.violate(2, format!("client {client}: {text}"));

@@ -1,11 +1,12 @@
 //! I4 and I7: how often, and how soon, commands are sent again, nodes are dialled, the topology is asked for.
 
 use slotwise::connection::BackoffPolicy;
-use slotwise::ids::NodeId;
+use slotwise::ids::{ConnId, NodeId};
 
 use super::health::Touched;
-use super::windows::{note_delay, recent};
+use super::windows::{densest, note_delay, recent};
 use crate::sim::client::Served;
+use crate::sim::kinds::Fault;
 use crate::sim::net::Stage;
 use crate::sim::world::World;
 
@@ -15,6 +16,12 @@ use crate::sim::world::World;
 const DIALS: [(u64, usize); 2] = [(1_000_000, 12), (10_000_000, 30)];
 /// Answers within this time are followed at once: no delay lies between.
 const AT_ONCE: u64 = 8_000;
+
+/// Parts of a thousand within which delays are alike, and how many of them may be.
+const BAND: u64 = 60;
+const ALIKE: usize = 8;
+/// Dials without a target in a row: the map may change between the wish for one and its target.
+const UNTARGETED: u32 = 3;
 
 impl World {
     /// I4: a command is sent again so often and no more, only where a redirect of its own slot leads, and after a refusal
@@ -75,8 +82,97 @@ impl World {
             && let Some((failures, since)) = self.clients[client].notes.failed.get(&node).copied()
         {
             let ceiling = BackoffPolicy::DEFAULT.ceiling(failures.saturating_sub(1).min(200) as u8).as_micros();
-            note_delay(&mut self.stats.delays, failures, clock.saturating_sub(since), ceiling);
+            let delay = clock.saturating_sub(since);
+            note_delay(&mut self.stats.delays, failures, delay, ceiling);
+            self.check_spread(client, delay, ceiling);
         }
+    }
+
+    /// I7: delays are drawn from all there may be: not the same part of the longest one each time.
+    fn check_spread(&mut self, client: usize, delay: u64, ceiling: u64) {
+        let at = &mut self.clients[client];
+        // Clocks tick, and commands come later than a delay is over.
+        if at.tick > 1_000 || ceiling < 100_000 || delay > ceiling + 5_000 {
+            return;
+        }
+        at.notes.spread.push(delay * 1_000 / ceiling);
+        let mut parts: Vec<u64> = at.notes.spread.iter().copied().filter(|part| *part > BAND).collect();
+        parts.sort_unstable();
+        let alike = densest(&parts, BAND);
+        let spread = alike < ALIKE || alike * 10 < at.notes.spread.len() * 6;
+        self.check(7, spread, || {
+            format!("client {client}: {alike} of {} delays before dials are the same part of the longest", parts.len())
+        });
+    }
+
+    /// I7: a connection to a node of the map is not given up for what it said of others. Asked where redirects name no hosts,
+    /// and addresses lead where they always did.
+    pub fn check_kept(&mut self, link: u32) {
+        const MISLEADING: [Fault; 7] = [
+            Fault::NameMoved,
+            Fault::ConnectWrong,
+            Fault::NameChange,
+            Fault::Nat,
+            Fault::TlsPorts,
+            Fault::Mapped,
+            Fault::Endpoints,
+        ];
+        let options = &self.options;
+        let asked = options.has(Fault::Nameless) && options.hostile.is_none() && self.stage.is_none();
+        let led = MISLEADING.iter().all(|fault| !options.has(*fault));
+        if !asked || !led || options.mix.blocking > 0 || options.channels > 0 {
+            return;
+        }
+        let at = &self.links[link as usize];
+        let map = self.clients[at.client].engine.map();
+        let known = at.notes.node.is_some_and(|node| map.find(&node).is_some());
+        let since = |at: Option<u64>| at.map_or(u64::MAX, |at| self.now - at);
+        let told = since(at.notes.redirected) < 1_000_000 && since(at.notes.ready) < u64::MAX;
+        self.check(7, !known || !told, || format!("link {link}: the connection to a node of the map is given up"));
+    }
+
+    /// I7: what is no node of the map any more is not dialled again and again.
+    pub fn check_targeted(&mut self, client: usize, conn: ConnId) {
+        let times = self.clients[client].notes.untargeted.entry(conn.index()).or_default();
+        *times += 1;
+        let times = *times;
+        self.check(7, times <= UNTARGETED, || format!("client {client}: {times} dials in a row lead nowhere"));
+    }
+
+    /// I4: a redirect of its own slot is followed for as long as there is budget, and not handed out.
+    pub fn check_followed(&mut self, client: usize, tag: u64) {
+        let at = &self.clients[client];
+        let request = &at.requests[tag as usize];
+        let spec = &request.spec;
+        let plain = spec.replies == 1 && !spec.script_like && !spec.subscribe && spec.target.slot().is_some();
+        let Some(last) = request.served.last().filter(|last| last.redirect && !last.strange) else { return };
+        let own = plain && !request.tainted && self.stage.is_none() && request.answer == Some(last.hash);
+        let redirects = request.served.iter().filter(|served| served.redirect).count();
+        let spent =
+            redirects > usize::from(at.config.max_hops) || request.served.len() >= usize::from(at.config.max_attempts);
+        self.check(4, !own || spent, || {
+            format!("client {client}: command {tag} was handed redirect {redirects} instead of following it")
+        });
+    }
+
+    /// I4: a command does not go back at once to the node that sent it elsewhere, unless the map changed between.
+    pub fn check_elsewhere(&mut self, client: usize, tag: u64, link: u32, before: Option<(u32, u64)>) {
+        let at = &self.clients[client];
+        let request = &at.requests[tag as usize];
+        let Some(last) = request.served.last().filter(|last| last.redirect && !last.strange && !request.tainted) else {
+            return;
+        };
+        // A clock that jumps makes it look later.
+        let jumped = self.health.shows(Touched::Client(client), last.at);
+        let told = jumped || at.notes.map.changed >= last.at || at.notes.map.heard_since(at.at(last.at).as_micros());
+        let back = self.links[link as usize].notes.node.is_some()
+            && self.links[link as usize].notes.node == self.links[last.link as usize].notes.node;
+        // What was lost elsewhere since begins anew.
+        let there = before.is_some_and(|(link, _)| link == last.link);
+        let hasty = there && self.now - last.at < AT_ONCE && request.spec.replies == 1;
+        self.check(4, !back || told || !hasty, || {
+            format!("client {client}: command {tag} goes back to the node that sent it elsewhere")
+        });
     }
 
     /// A connection has failed, or was lost.

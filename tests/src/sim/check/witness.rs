@@ -25,10 +25,14 @@ pub struct LinkNotes {
     pub heard: Instant,
     /// When it was ready for commands.
     pub ready: Option<u64>,
+    /// When the server sent a command elsewhere last.
+    pub redirected: Option<u64>,
     /// Bytes that were put on their way to the client.
     pub sent_down: u64,
     /// Topology replies on their way to the client.
     pub news: VecDeque<News>,
+    /// The last of them had numbers in it that are none.
+    pub forged: bool,
 }
 
 impl Default for LinkNotes {
@@ -41,8 +45,10 @@ impl Default for LinkNotes {
             probed: None,
             heard: Instant::from_micros(0),
             ready: None,
+            redirected: None,
             sent_down: 0,
             news: VecDeque::new(),
+            forged: false,
         }
     }
 }
@@ -79,6 +85,10 @@ pub struct ClientNotes {
     pub bucket: Bucket,
     /// Nodes whose last connections failed: how many of them, and when the last one did.
     pub failed: BTreeMap<Option<NodeId>, (usize, u64)>,
+    /// Dials of each place that had no target, in a row.
+    pub untargeted: BTreeMap<usize, u32>,
+    /// Delays before dials, as parts of a thousand of the longest there may be.
+    pub spread: Vec<u64>,
 }
 
 impl ClientNotes {
