@@ -58,7 +58,9 @@ impl World {
         match kind {
             Fault::LyingLength => self.after(LISTENS, Ev::Repair(kind, link)),
             Fault::SlotNumbers => {
-                self.links[link as usize].notes.news.back_mut().into_iter().for_each(|news| news.forged = true)
+                if let Some(news) = self.links[link as usize].notes.news.back_mut() {
+                    news.forged = true;
+                }
             }
             _ => {}
         }
