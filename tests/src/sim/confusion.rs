@@ -1,11 +1,15 @@
 //! What servers say that is right and easily misunderstood: redirects without hosts, addresses with colons, large cursors,
 //! slots of nobody, views of yesterday.
 
+use slotwise::command::{Access, CommandSpec, Target};
+use slotwise::slot::Slot;
 use slotwise_std::mini::model::Endpoint as Announced;
 
+use super::client::Owner;
 use super::kinds::Fault;
+use super::wire;
 use super::working::{TAGS, slot_of_tag};
-use super::world::{Ev, World};
+use super::world::{Ev, Phase, World};
 
 impl World {
     /// One of these strikes.
@@ -50,7 +54,8 @@ impl World {
     /// A slot belongs to nobody, by all views, for some seconds.
     fn leave_to_nobody(&mut self) {
         let fault = Fault::Nobody;
-        let slot = slot_of_tag(self.fault_dice(fault).below(TAGS)).get();
+        let tag = self.fault_dice(fault).below(TAGS);
+        let slot = slot_of_tag(tag).get();
         let Some(from) = self.servers.model.owner(slot).filter(|from| self.servers.nodes[*from].up) else { return };
         if self.is_busy(slot) {
             return;
@@ -63,6 +68,30 @@ impl World {
         self.servers.orphans.insert(slot, from);
         let until = 3_000_000 + self.span(fault, 5_000_000);
         self.after(until, Ev::Repair(fault, u32::from(slot)));
+        self.after(100_000, Ev::Repair(fault, (tag + 1) << 16 | u32::from(slot)));
+    }
+
+    /// A slot of nobody gets its owner, or its keys are asked for meanwhile.
+    pub(super) fn ask_for_nobody(&mut self, of: u32) {
+        let (tag, slot) = (of >> 16, (of & 0xffff) as u16);
+        if tag == 0 {
+            return self.adopt(slot);
+        }
+        if self.phase != Phase::Safety || !self.servers.orphans.contains_key(&slot) {
+            return;
+        }
+        let next = 60_000 + self.span(Fault::Nobody, 400_000);
+        self.after(next, Ev::Repair(Fault::Nobody, of));
+        for client in 0..self.clients.len() {
+            if self.clients[client].dropped || self.clients[client].frozen > self.now {
+                continue;
+            }
+            let mut wire = Vec::new();
+            wire::command(&[b"INCR", format!("{{t{}}}n0", tag - 1).as_bytes()], &mut wire);
+            let spec = CommandSpec::new(Target::Slot(Slot::masked(slot)), Access::Write, wire.len() as u32);
+            self.submit_some(client, spec, wire, Owner::Work);
+            self.drive(client);
+        }
     }
 
     /// Clients have to read CLUSTER NODES, in which epochs are; a node hears nothing any more, and a slot moves.

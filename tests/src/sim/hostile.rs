@@ -9,7 +9,7 @@ use super::servers::Sent;
 use super::world::{Ev, Phase, World};
 
 /// A lie about a length is noticed within this time.
-const LISTENS: u64 = 12_000_000;
+const LISTENS: u64 = 3_000_000;
 
 impl World {
     /// What the adversary sends instead of a reply.
@@ -17,8 +17,12 @@ impl World {
         if self.phase == Phase::Shutdown {
             return out;
         }
-        let kinds: Vec<Fault> =
-            self.options.faults.iter().map(|rate| rate.fault).filter(|fault| fault.is_hostile()).collect();
+        let out = match self.lie(link, sent, &out) {
+            Some(lie) => return lie,
+            None => out,
+        };
+        let hostile = |fault: &Fault| fault.is_hostile() && !fault.is_drawn_apart();
+        let kinds: Vec<Fault> = self.options.faults.iter().map(|rate| rate.fault).filter(hostile).collect();
         let dice = self.streams.of(Label::Hostile);
         if kinds.is_empty() || !dice.chance(250) {
             return out;
@@ -44,37 +48,47 @@ impl World {
             }
             Fault::Cursors if out.starts_with(b"*2\r\n$") => b"*2\r\n$5\r\n65536\r\n*0\r\n".to_vec(),
             Fault::Garbage => garbage(dice.below(10)),
-            Fault::LyingLength => {
-                let len = [600_000_000_u64, 4_294_967_294, 1 << 40][dice.below(3) as usize];
-                format!("${len}\r\n").into_bytes()
-            }
-            Fault::SlotNumbers => match overflown(&out) {
-                Some(forged) if is_slots(sent) => forged,
-                _ => return out,
-            },
             _ => return out,
         };
         self.strikes(kind, u64::from(link));
-        match kind {
-            Fault::LyingLength => self.after(LISTENS, Ev::Repair(kind, link)),
-            Fault::SlotNumbers => {
-                if let Some(news) = self.links[link as usize].notes.news.back_mut() {
-                    news.forged = true;
-                }
-            }
-            _ => {}
-        }
         twisted
+    }
+
+    /// Numbers that are larger than any may be, instead of a reply.
+    fn lie(&mut self, link: u32, sent: Sent, out: &[u8]) -> Option<Vec<u8>> {
+        let slots = matches!(sent, Sent::Own(ControlFrame::ClusterSlots));
+        if slots && self.options.has(Fault::SlotNumbers) && self.fault_dice(Fault::SlotNumbers).chance(400) {
+            let forged = overflown(out)?;
+            self.strikes(Fault::SlotNumbers, u64::from(link));
+            self.links[link as usize].notes.news.back_mut()?.forged = true;
+            return Some(forged);
+        }
+        let fault = Fault::LyingLength;
+        if !self.options.has(fault)
+            || self.links[link as usize].notes.lied.is_some()
+            || !self.fault_dice(fault).chance(30)
+        {
+            return None;
+        }
+        let len = self.fault_dice(fault).pick(&[600_000_000_u32, u32::MAX - 1, u32::MAX]);
+        self.strikes(fault, u64::from(link));
+        let lie = format!("${len}\r\n").into_bytes();
+        let start = self.links[link as usize].notes.sent_down;
+        self.links[link as usize].notes.lied = Some((start, start + lie.len() as u64));
+        self.after(LISTENS, Ev::Repair(fault, link));
+        Some(lie)
     }
 
     /// I8: whoever announces more than there may be is not listened to any more.
     pub(super) fn check_unbelieved(&mut self, link: u32) {
         let at = &self.links[link as usize];
         let client = &self.clients[at.client];
-        // What is still on the way, or was not read yet, proves nothing.
-        let read = at.down.in_flight == 0 && at.rx.is_empty() && !client.dropped && client.frozen <= self.now;
-        let open = at.stage == Stage::Open && !at.hole;
-        self.check(8, !open || !read, || format!("link {link}: a length beyond the limit is believed"));
+        let Some((start, end)) = at.notes.lied else { return };
+        // What has not come yet, or what waits behind something else, proves nothing.
+        let read = at.received - at.rx.len() as u64;
+        let seen = at.received >= end && read >= start && !client.dropped && client.frozen <= self.now;
+        let open = at.stage == Stage::Open;
+        self.check(8, !open || !seen, || format!("link {link}: a length beyond the limit is believed"));
     }
 
     fn slot_of(&self, link: u32, sent: Sent) -> u16 {
@@ -100,11 +114,6 @@ fn redirect(kind: u32, slot: u16) -> Vec<u8> {
         _ => format!("MOVED {slot} 10.0.0.1:7000"),
     };
     format!("-{line}\r\n").into_bytes()
-}
-
-/// Whether the slots were asked for.
-fn is_slots(sent: Sent) -> bool {
-    matches!(sent, Sent::Own(ControlFrame::ClusterSlots))
 }
 
 /// A slot list in which the numbers of a range are larger by 65,536: cut to 16 bits they would be right.

@@ -282,7 +282,8 @@ impl World {
                     let _ = self.servers.model.move_atomically(slot, from);
                 }
             }
-            Fault::DelSlots | Fault::Nobody => self.adopt(of as u16),
+            Fault::DelSlots => self.adopt(of as u16),
+            Fault::Nobody => self.ask_for_nobody(of),
             Fault::OldView => self.servers.model.set_allowed(None, b"default", "cluster|slots", true),
             Fault::NameMoved => self.name_again(Some(of as usize)),
             Fault::Lag => self.catch_up(of as usize),
@@ -370,7 +371,7 @@ impl World {
     }
 
     /// A slot without an owner gets its old one back, or his heir.
-    fn adopt(&mut self, slot: u16) {
+    pub(super) fn adopt(&mut self, slot: u16) {
         let Some(from) = self.servers.orphans.remove(&slot) else { return };
         let node = self.servers.model.primary_of(from).unwrap_or(from);
         self.servers.model.forget_owner(node, slot);

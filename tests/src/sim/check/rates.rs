@@ -168,7 +168,8 @@ impl World {
         let back = self.links[link as usize].notes.node.is_some()
             && self.links[link as usize].notes.node == self.links[last.link as usize].notes.node;
         // What was lost elsewhere since begins anew.
-        let there = before.is_some_and(|(link, _)| link == last.link);
+        let there =
+            before.is_some_and(|(link, _)| link == last.link) && self.links[last.link as usize].stage == Stage::Open;
         let hasty = there && self.now - last.at < AT_ONCE && request.spec.replies == 1;
         self.check(4, !back || told || !hasty, || {
             format!("client {client}: command {tag} goes back to the node that sent it elsewhere")

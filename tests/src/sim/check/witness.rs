@@ -25,6 +25,8 @@ pub struct LinkNotes {
     pub heard: Instant,
     /// When it was ready for commands.
     pub ready: Option<u64>,
+    /// Where a length that is none stands in what the server sent.
+    pub lied: Option<(u64, u64)>,
     /// When the server sent a command elsewhere last.
     pub redirected: Option<u64>,
     /// Bytes that were put on their way to the client.
@@ -45,6 +47,7 @@ impl Default for LinkNotes {
             probed: None,
             heard: Instant::from_micros(0),
             ready: None,
+            lied: None,
             redirected: None,
             sent_down: 0,
             news: VecDeque::new(),
