@@ -1,5 +1,7 @@
+mod details;
 mod diff;
 mod edges;
+mod fields;
 mod freshness;
 mod map;
 mod readers;

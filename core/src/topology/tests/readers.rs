@@ -3,15 +3,15 @@ use crate::limits::Limits;
 use crate::resp::{Level, Status, TokenState};
 use std::string::String;
 
-type Small = StaticMap<16, 64, 2048>;
+pub(super) type Small = StaticMap<16, 64, 2048>;
 
-fn context() -> Context<'static> {
+pub(super) fn context() -> Context<'static> {
     Context::new(NodeAddr::new("reached", 7000).unwrap())
 }
 
 /// RESP from a short notation: `[a b]` arrays, `{k v}` maps, `:1` integers, `_` null, `""` the empty string, other
 /// words bulk strings; `@3` is the id of node 3 (`#3 ` in the text of CLUSTER NODES).
-fn resp(text: &str) -> Vec<u8> {
+pub(super) fn resp(text: &str) -> Vec<u8> {
     let spaced = text.replace('[', " [ ").replace(']', " ] ").replace('{', " { ").replace('}', " } ");
     let mut stack: Vec<(bool, usize, Vec<u8>)> = vec![(false, 0, vec![])];
     for word in spaced.split_whitespace() {
@@ -40,7 +40,7 @@ fn resp(text: &str) -> Vec<u8> {
     stack.pop().unwrap().2
 }
 
-fn bulk(text: &str) -> Vec<u8> {
+pub(super) fn bulk(text: &str) -> Vec<u8> {
     format!("${}\r\n{text}\r\n", text.len()).into_bytes()
 }
 
@@ -56,22 +56,22 @@ fn read(kind: ReplyKind, bytes: &[u8]) -> Result<(String, String), Rejection> {
     Ok((print(&map.map()), addrs(&map.map())))
 }
 
-fn slots(text: &str) -> Result<(String, String), Rejection> {
+pub(super) fn slots(text: &str) -> Result<(String, String), Rejection> {
     read(ReplyKind::Slots, &resp(text))
 }
 
 #[cfg(feature = "shards-reply")]
-fn shards(text: &str) -> Result<(String, String), Rejection> {
+pub(super) fn shards(text: &str) -> Result<(String, String), Rejection> {
     read(ReplyKind::Shards, &resp(text))
 }
 
 #[cfg(feature = "nodes-reply")]
-fn nodes(text: &str) -> Result<(String, String), Rejection> {
+pub(super) fn nodes(text: &str) -> Result<(String, String), Rejection> {
     let text = (0..10).fold(text.to_string(), |text, n| text.replace(&format!("#{n} "), &(id_text(n) + " ")));
     read(ReplyKind::Nodes, &bulk(&text))
 }
 
-fn ok(ranges: &str, addrs: &str) -> Result<(String, String), Rejection> {
+pub(super) fn ok(ranges: &str, addrs: &str) -> Result<(String, String), Rejection> {
     Ok((ranges.to_string(), addrs.to_string()))
 }
 

@@ -1,0 +1,128 @@
+//! Single fields of the three replies.
+
+#[cfg(feature = "nodes-reply")]
+use super::readers::nodes;
+#[cfg(feature = "shards-reply")]
+use super::readers::shards;
+use super::readers::{Small, context, ok, resp, slots};
+use super::*;
+use crate::limits::Limits;
+use crate::resp::{Level, TokenState};
+use crate::server_error::ErrorKind;
+
+#[test]
+fn an_error_longer_than_the_buffer_is_a_servers_error() {
+    let long = format!("-ERR {}\r\n", "x".repeat(2_000));
+    let mut tables = Tables::new(4, 8, 64, false);
+    let mut levels = [Level::EMPTY; 4];
+    let mut state = TokenState::new();
+    let mut reader = Reader::new(ReplyKind::Slots);
+    // The buffer is full and the line's end not in it: it is handed out in pieces.
+    let mut tokens = state.reader(&mut levels, &Limits::DEFAULT, &long.as_bytes()[..700]);
+    let result = reader.feed(&mut tokens, &context(), &mut tables.map_mut(), &mut |_| {});
+    assert_eq!(result.map(drop), Err(Rejection::ServerError(ErrorKind::Other)));
+}
+
+#[test]
+fn an_aggregate_among_the_keys_names_nothing() {
+    for (meta, ip) in [
+        ("[ip 10.0.0.1]", Some("10.0.0.1")),
+        ("[ip 10.0.0.1 [] 10.0.0.9]", Some("10.0.0.1")),
+        ("[ip _ [] 10.0.0.9]", None),
+        ("[ip [10.0.0.9] hostname n.example]", None),
+    ] {
+        let mut map = Small::new();
+        map.apply(&resp(&format!("[[:0 :9 [h :1 @1 {meta}]]]")), ReplyKind::Slots, &context()).unwrap();
+        let map = map.map();
+        assert_eq!(map.ip(map.find(&id(1)).unwrap()), ip, "{meta}");
+    }
+    assert_eq!(slots("[[:0 :9 [h :1 @1]]]"), ok("0-9=1 10-16383=-", "h:1"));
+}
+
+#[test]
+#[cfg(feature = "shards-reply")]
+fn fields_that_nobody_knows_may_hold_anything() {
+    let node = |more: &str| {
+        format!("[{{slots [:0 :9] nodes [{{id @1 port :1 endpoint h role master health online {more}}}]}}]")
+    };
+    for more in ["", "new :1", "new [a b]", "new {a [b {c d}]} other _"] {
+        assert_eq!(shards(&node(more)), ok("0-9=1 10-16383=-", "h:1"), "{more}");
+    }
+    for more in ["ip [a b]", "[a b] :1"] {
+        assert!(matches!(shards(&node(more)), Err(Rejection::Malformed(_))), "{more}");
+    }
+}
+
+#[test]
+#[cfg(feature = "shards-reply")]
+fn of_two_equal_primaries_the_first_is_elected() {
+    let node = |n: u16, port: u16| format!("{{id @{n} port :{port} endpoint h role master health online}}");
+    let reply = |a: &str, b: &str| format!("[{{slots [:0 :9] nodes [{a} {b}]}}]");
+    assert_eq!(shards(&reply(&node(1, 1), &node(2, 2))), ok("0-9=1 10-16383=-", "h:1 h:2"));
+    assert_eq!(shards(&reply(&node(2, 2), &node(1, 1))), ok("0-9=2 10-16383=-", "h:2 h:1"));
+}
+
+#[test]
+#[cfg(feature = "nodes-reply")]
+fn the_last_line_may_end_anywhere_behind_its_epoch() {
+    let line = format!("{} h:1@2 master - 0 0 4", id_text(1));
+    let other = format!("{} h:9@10 master - 0 0 5 connected 0-9\n", id_text(2));
+    for (tail, fits) in [("", false), (" ", true), (" connected", true), (" connected ", true), (" connected 10", true)]
+    {
+        let read = nodes(&format!("{other}{line}{tail}"));
+        match fits {
+            true => assert_eq!(read.unwrap().1, "h:9 h:1", "{tail:?}"),
+            false => assert!(matches!(read, Err(Rejection::Malformed(_))), "{tail:?}"),
+        }
+    }
+    // An id and nothing else is no line.
+    for alone in [id_text(1), id_text(1) + " ", id_text(1) + "\n", "x".to_string()] {
+        let read = nodes(&format!("{other}{alone}"));
+        assert!(matches!(read, Err(Rejection::Malformed(_))), "{alone:?}: {read:?}");
+    }
+    assert_eq!(nodes(&other).unwrap().1, "h:9");
+}
+
+#[test]
+#[cfg(feature = "nodes-reply")]
+fn flags_in_any_order() {
+    for (flags, health) in [
+        ("master", Health::Online),
+        ("master,fail?", Health::Suspect),
+        ("master,fail", Health::Failed),
+        ("master,fail?,fail", Health::Failed),
+        ("master,fail,fail?", Health::Failed),
+        ("noaddr,fail", Health::Joining),
+        ("fail,noaddr", Health::Joining),
+        ("handshake,fail?", Health::Joining),
+    ] {
+        let mut map = Small::new();
+        let text = format!(
+            "{} h:9@10 master - 0 0 5 connected 0-9\n{} h:1@2 {flags} - 0 0 4 connected\n",
+            id_text(2),
+            id_text(1)
+        );
+        map.apply(&super::readers::bulk(&text), ReplyKind::Nodes, &context()).unwrap();
+        let map = map.map();
+        assert_eq!(map.node(map.find(&id(1)).unwrap()).unwrap().health(), health, "{flags}");
+    }
+}
+
+#[test]
+#[cfg(feature = "nodes-reply")]
+fn a_primary_without_a_line_is_a_node_without_an_address() {
+    let mut map = Small::new();
+    let text = format!(
+        "{} h:9@10 master - 0 0 5 connected 0-9\n{} h:1@2 slave {} 0 0 4 connected\n",
+        id_text(2),
+        id_text(1),
+        id_text(7)
+    );
+    map.apply(&super::readers::bulk(&text), ReplyKind::Nodes, &context()).unwrap();
+    let map = map.map();
+    let index = map.find(&id(7)).unwrap();
+    let node = map.node(index).unwrap();
+    assert_eq!((node.role(), node.health(), node.epoch()), (Role::Primary, Health::Unknown, None));
+    assert!(!node.is_myself() && !node.is_refused() && !node.is_routable());
+    assert_eq!(map.all_replicas(index).collect::<Vec<_>>(), [map.find(&id(1)).unwrap()]);
+}
