@@ -190,6 +190,9 @@ impl World {
         // Slots of which the client may have heard nothing yet, and some others.
         let mut slots: Vec<Slot> = Self::watched();
         slots.extend([0, 5_000, 10_000, 16_383].map(Slot::masked));
+        // A slot that moved alone, unlike those of a shard, is known by asking for it or not at all, within a minute.
+        let moved = self.servers.moved.iter().map(|slot| Slot::masked(*slot)).filter(|slot| !slots.contains(slot));
+        slots.extend(moved.collect::<Vec<_>>());
         // Of runs with an adversary this is not asked: one that swallows replies can keep commands of a slot that left it
         // waiting for them.
         if self.options.hostile.is_some() {

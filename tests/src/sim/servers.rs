@@ -10,6 +10,7 @@ use super::bus::Bus;
 use super::bytes::Bytes;
 use super::kinds::Fault;
 use super::options::Options;
+use super::wire::{Request, request};
 
 /// The port of the first node; the others follow.
 pub const PORT: u16 = 7000;
@@ -350,8 +351,38 @@ impl Servers {
         }
     }
 
+    /// Notes what was carried out now: a transaction, or a command that had to wait, writes later than it came in.
+    pub fn note_written(&mut self, mut wire: &[u8], now: u64) {
+        while let Request::Command(words, used) = request(wire) {
+            self.note_names(&words, now);
+            wire = wire.get(used..).unwrap_or_default();
+        }
+    }
+
     /// The model behind a connection.
     pub fn model_of(&mut self, alien: bool) -> &mut Model {
         if alien { &mut self.alien } else { &mut self.model }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Servers;
+    use crate::sim::dice::Streams;
+    use crate::sim::options::{Options, Wishes};
+    use crate::sim::wire::command;
+
+    #[test]
+    fn a_transaction_writes_when_it_is_carried_out() {
+        let options = Options::draw(&mut Streams::taped(&[]), &Wishes::default());
+        let mut servers = Servers::new(&options);
+        let mut wire = Vec::new();
+        for words in [&[&b"MULTI"[..]][..], &[b"SET", b"k", b"v"], &[b"EXEC"]] {
+            command(words, &mut wire);
+        }
+        servers.note_names(&[b"SET".to_vec(), b"k".to_vec(), b"v".to_vec()], 10);
+        assert!(!servers.written(b"k", 20), "queued before");
+        servers.note_written(&wire, 30);
+        assert!(servers.written(b"k", 20) && !servers.written(b"k", 31));
     }
 }

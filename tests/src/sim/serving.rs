@@ -207,15 +207,18 @@ impl World {
     /// Sends a reply on its way, as the node sends it.
     pub(super) fn answer(&mut self, link: u32, sent: Sent, out: Vec<u8>) {
         let hostile = self.links[link as usize].hostile;
+        let honest = out.len();
         let out = if hostile { self.twist(link, sent, out) } else { self.attributed(link, out) };
         let out = self.old_news(sent, out);
+        // What an adversary says behind a whole reply need not have come for that to be read.
+        let behind = out.len().saturating_sub(wire::value_len(&out).filter(|len| *len == honest).unwrap_or(out.len()));
         if !out.is_empty() && self.links[link as usize].stage == Stage::Open {
             self.put(link, Way::Down, Some(out));
         }
         let notes = &mut self.links[link as usize].notes;
         let arrived = notes.sent_down;
         if let Some(news) = notes.news.back_mut().filter(|news| news.at == u64::MAX) {
-            news.at = arrived;
+            news.at = arrived.saturating_sub(behind as u64);
         }
     }
 
@@ -257,6 +260,9 @@ impl World {
         let strange =
             redirect && slot.is_some_and(|slot| reply.split(|byte| *byte == b' ').nth(1) != Some(slot.as_bytes()));
         request.served.push(Served { order, at: self.now, node, link, hash, flat, ran, redirect, strange, hostile });
+        if ran && (self.options.scans || self.stage.is_some()) {
+            self.servers.note_written(&request.wire, self.now);
+        }
         if ran && request.owner == Owner::Unlink {
             self.unlink_ran(client, tag, reply);
         }
