@@ -6,7 +6,7 @@ use crate::cluster::event::CloseReason;
 use crate::cluster::transmit::ASKING_LEN;
 use crate::fmt::{debug, warning};
 use crate::ids::NodeId;
-use crate::pipeline::{Entry, Flag, Kind, List, Outcome, Place, Reason};
+use crate::pipeline::{Entry, Flag, Kind, List, NONE, Outcome, Place, Reason};
 use crate::time::{Duration, Instant, Stamp};
 use crate::topology::Reason as Why;
 
@@ -162,6 +162,7 @@ impl Engine<'_> {
 
     /// Closes a connection that nobody needs any more; one with work closes after its last reply.
     pub(crate) fn retire(&mut self, now: Instant, conn: u32, reason: CloseReason) {
+        self.bequeath(conn);
         self.unbind(conn);
         let entry = self.conn(conn);
         match entry.state {
@@ -176,6 +177,18 @@ impl Engine<'_> {
                 self.move_queue(now, conn);
             }
             _ => self.lose(now, conn, reason),
+        }
+    }
+
+    /// What dials of a node have failed is the node's: it goes to the connection that takes this one's place. Else a
+    /// node that greets and closes is dialled without a back-off, by turns as itself and as a seed.
+    fn bequeath(&mut self, conn: u32) {
+        let entry = self.conn(conn);
+        let (backoff, failed) = (entry.backoff, entry.purpose == Purpose::Shared && !entry.is_open());
+        let heir = self.node_at(conn).and_then(|at| self.t.by_node.get(at.index())).copied();
+        if let Some(heir) = heir.filter(|heir| failed && *heir != NONE && *heir != conn) {
+            let heir = self.conn(heir);
+            heir.backoff = heir.backoff.max(backoff);
         }
     }
 

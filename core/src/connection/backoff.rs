@@ -38,7 +38,9 @@ impl Default for BackoffPolicy {
 /// It is the endpoint's, not the connection's: [`reset`](Self::reset) belongs after a handshake that became Ready
 /// *and* a useful reply on that connection. A server that accepts, greets and drops would otherwise be dialled in a
 /// tight loop.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+///
+/// The greater one has more failed attempts: where two connections lead to one endpoint, that is the endpoint's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Backoff {
     attempts: u8,

@@ -196,3 +196,33 @@ fn a_node_that_cannot_be_reached_is_asked_about() {
     world.wait(Duration::from_millis(100));
     assert!(world.sent[&world.at(B)].contains(&cmd(waiting)), "{:?}", world.sent);
 }
+
+#[test]
+fn a_node_that_greets_and_closes_is_dialled_ever_more_seldom() {
+    const ID: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    let map = format!("*1\r\n*3\r\n:0\r\n:16383\r\n*4\r\n$9\r\n127.0.0.1\r\n:7001\r\n$40\r\n{ID}\r\n*0\r\n");
+    let mut world = World::new(|_| {});
+    world.cluster.connect(world.now);
+    world.pump();
+    let end = world.now + Duration::from_secs(10);
+    while world.now < end {
+        if world.cluster.commands_live() < 8 {
+            world.set(5);
+        }
+        // Whether it was dialled as itself or as a seed, it says who it is and what it has, and is gone.
+        while let Some(addr) = world.conns.values().next().map(|(_, addr)| addr.clone()) {
+            world.join(&addr);
+            for (question, answer) in [("CLUSTER MYID", &format!("${}\r\n{ID}\r\n", ID.len())), ("CLUSTER SLOTS", &map)]
+            {
+                let asked = world.sent[&world.at(&addr)].contains(&question.to_string());
+                if asked {
+                    world.feed(&addr, answer);
+                }
+            }
+            world.lose(&addr);
+        }
+        world.wait(Duration::from_millis(5));
+    }
+    // Nine delays of up to 50 ms, 100 ms and so on, and the rounds of questions, which have a rate of their own.
+    assert!(world.dials.len() < 30, "{} dials", world.dials.len());
+}
