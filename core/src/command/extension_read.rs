@@ -15,7 +15,11 @@ pub(super) struct Legacy {
 
 impl Legacy {
     pub(super) fn spec(&self) -> Option<KeySpec> {
-        let last = if self.last < 0 { self.last } else { self.last.checked_sub(self.first)? };
+        // Counted from the first key on, or from the end.
+        let last = match self.last {
+            from_end @ ..0 => from_end,
+            last => last.checked_sub(self.first).filter(|span| *span >= 0)?,
+        };
         Some(KeySpec {
             begin: Begin::Index(u8::try_from(self.first).ok()?),
             find: Find::Range { last: i8::try_from(last).ok()?, step: u8::try_from(self.step).ok()?, limit: 0 },

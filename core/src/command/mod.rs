@@ -44,6 +44,8 @@ pub use spec::{CommandSpec, RetryPermission, Target};
 pub use table::{Command, FULL, Table};
 
 #[cfg(test)]
+mod detail_tests;
+#[cfg(test)]
 mod edge_tests;
 #[cfg(test)]
 mod extension_tests;
