@@ -65,6 +65,8 @@ pub struct Lane {
     pub(crate) fresh: bool,
     /// The transport takes no more output; what it received is still read.
     pub(crate) deaf: bool,
+    /// The transmit buffer holds a password.
+    secret: bool,
     rx_start: usize,
     rx_end: usize,
     tx_start: usize,
@@ -81,6 +83,7 @@ impl Lane {
         stage: Stage::Free,
         fresh: false,
         deaf: false,
+        secret: false,
         rx_start: 0,
         rx_end: 0,
         tx_start: 0,
@@ -160,6 +163,18 @@ impl Line<'_> {
         self.tx.get_mut(self.lane.tx_end..).unwrap_or_default()
     }
 
+    /// What is put next holds a password.
+    pub(crate) const fn mark_secret(&mut self) {
+        self.lane.secret = true;
+    }
+
+    /// Overwrites output that holds a password.
+    pub(crate) fn wipe(&mut self) {
+        if core::mem::take(&mut self.lane.secret) {
+            self.tx.fill(0);
+        }
+    }
+
     pub(crate) fn put(&mut self, count: usize) {
         self.lane.tx_end = self.lane.tx_end.saturating_add(count).min(self.tx.len());
     }
@@ -174,6 +189,7 @@ impl Line<'_> {
         if lane.tx_start == lane.tx_end {
             lane.tx_start = 0;
             lane.tx_end = 0;
+            self.wipe();
         }
     }
 }
@@ -185,11 +201,18 @@ impl Line<'_> {
 /// | receive buffer | [`MIN_RX`] | larger replies come whole, as frames | the reply goes on as tokens; an oversized push is dropped |
 /// | transmit buffer | the longest control frame: 64 bytes, and the lengths of password, user and client name if set | fewer, larger writes | nothing more is taken from the engine: commands wait in its queues and can be cancelled as not sent |
 /// | lane | one | | a connection without a lane is refused by [`Driver::new`](crate::Driver::new) |
-#[derive(Debug)]
 pub struct Buffers<'m> {
     lanes: &'m mut [Lane],
     rx: &'m mut [u8],
     tx: &'m mut [u8],
+}
+
+/// The sizes and the lanes; not the bytes, which may be anybody's secrets.
+impl fmt::Debug for Buffers<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Buffers");
+        shown.field("lanes", &self.lanes).field("rx", &self.rx.len()).field("tx", &self.tx.len()).finish()
+    }
 }
 
 impl<'m> Buffers<'m> {
@@ -244,11 +267,18 @@ impl<'m> Buffers<'m> {
 }
 
 /// [`Buffers`] as one value of fixed size, for a `static`: `CONNS` connections with `RX` and `TX` bytes each.
-#[derive(Debug)]
 pub struct StaticBuffers<const CONNS: usize, const RX: usize, const TX: usize> {
     lanes: [Lane; CONNS],
     rx: [[u8; RX]; CONNS],
     tx: [[u8; TX]; CONNS],
+}
+
+/// As of [`Buffers`].
+impl<const CONNS: usize, const RX: usize, const TX: usize> fmt::Debug for StaticBuffers<CONNS, RX, TX> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("StaticBuffers");
+        shown.field("lanes", &self.lanes).field("rx", &RX).field("tx", &TX).finish()
+    }
 }
 
 impl<const CONNS: usize, const RX: usize, const TX: usize> StaticBuffers<CONNS, RX, TX> {

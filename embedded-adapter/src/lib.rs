@@ -27,9 +27,9 @@
 //! use slotwise::connection::Settings;
 //! use slotwise::ids::{CommandId, ConnId};
 //! use slotwise::pipeline::Failure;
-//! use slotwise::resp::{Token, encode};
+//! use slotwise::resp::encode;
 //! use slotwise::time::Instant;
-//! use slotwise_embedded::{At, Dial, Driver, Moved, Reply, StaticBuffers, Transport, Work, copy_command};
+//! use slotwise_embedded::{At, Dial, Driver, Moved, Piece, Reply, StaticBuffers, Transport, Work, copy_command};
 //!
 //! /// What the server says to what it was sent.
 //! const TALK: [(&[u8], &[u8]); 4] = [
@@ -87,7 +87,7 @@
 //!     fn reply(&mut self, _: &At<'_>, _: u64, reply: Reply<'_>) {
 //!         self.value = reply.frame.bytes().map(|text| text.len() as u64);
 //!     }
-//!     fn token(&mut self, _: &At<'_>, _: u64, _: Token<'_>, _: bool) {}
+//!     fn token(&mut self, _: &At<'_>, _: u64, _: Piece<'_>) {}
 //!     fn failed(&mut self, _: &At<'_>, _: u64, failure: Failure) {
 //!         panic!("{failure:?}");
 //!     }
@@ -149,6 +149,6 @@ pub use nal_async::{NalConnections, NoDns};
 pub use smoltcp_set::{SmoltcpNet, SmoltcpSet, smoltcp_time};
 pub use streams::{StreamSet, Streams};
 pub use transport::{Clock, Dial, Moved, Transport};
-pub use work::{At, Reply, Work, copy_bytes, copy_command};
+pub use work::{At, Piece, Reply, Work, copy_bytes, copy_command};
 
 pub use slotwise;

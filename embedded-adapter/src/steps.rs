@@ -7,7 +7,7 @@ use slotwise::ids::{CommandId, ConnId};
 use crate::buffers::{Kept, Lane, Stage, Writing};
 use crate::driver::{Driver, Phase, Place};
 use crate::transport::{Dial, Moved, Transport};
-use crate::work::{At, Reply, Work};
+use crate::work::{At, Piece, Reply, Work};
 
 /// What filling the transmit buffer came to.
 enum Filled {
@@ -99,8 +99,9 @@ impl<S: Storage> Driver<'_, S> {
 
     /// Ends the lane's connection, if there is one, towards the transport.
     fn close<T: Transport + ?Sized, W: Work + ?Sized>(&mut self, net: &mut T, work: &mut W, at: usize) {
-        let Some(lane) = self.buffers.lane(at) else { return };
-        let mut old = core::mem::replace(lane, Lane::EMPTY);
+        let Some(mut line) = self.buffers.line(at) else { return };
+        line.wipe();
+        let mut old = core::mem::replace(line.lane, Lane::EMPTY);
         if old.stage != Stage::Free {
             net.close(old.conn);
         }
@@ -190,9 +191,9 @@ impl<S: Storage> Driver<'_, S> {
                 ended = last.then_some(id);
                 work.reply(&At::new(self.now, self.cluster), tag, Reply { frame, part, last, resent });
             }
-            Some(Output::Token { id, tag, token, last, .. }) => {
+            Some(Output::Token { id, tag, token, last, resent }) => {
                 ended = last.then_some(id);
-                work.token(&At::new(self.now, self.cluster), tag, token, last);
+                work.token(&At::new(self.now, self.cluster), tag, Piece { token, last, resent });
             }
             Some(Output::Push { conn, frame }) => {
                 let node = self.cluster.node(conn);
@@ -251,6 +252,9 @@ impl<S: Storage> Driver<'_, S> {
             }
             Writing::Control(frame) => match frame.encode(self.env.settings, line.tx_room()) {
                 Ok(count) => {
+                    if matches!(frame, ControlFrame::Hello { auth: true, .. } | ControlFrame::Auth) {
+                        line.mark_secret();
+                    }
                     line.put(count);
                     line.lane.writing = Writing::Nothing;
                     Filled::Some

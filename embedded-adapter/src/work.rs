@@ -39,6 +39,18 @@ pub struct Reply<'a> {
     pub resent: bool,
 }
 
+/// A piece of a reply that is read as it comes.
+#[derive(Clone, Copy, Debug)]
+pub struct Piece<'a> {
+    /// The piece, borrowed from the receive buffer. A string that is not whole in the buffer comes as `Begin` and
+    /// `Chunk`s.
+    pub token: Token<'a>,
+    /// The command is done; its bytes are not needed any more.
+    pub last: bool,
+    /// It was redirected or sent again on the way. All pieces of a reply say the same.
+    pub resent: bool,
+}
+
 /// Where commands and their bytes come from, and where results go. Commands are told apart by the tag of their
 /// [`CommandSpec`].
 ///
@@ -67,9 +79,8 @@ pub trait Work {
     /// A whole reply.
     fn reply(&mut self, at: &At<'_>, tag: u64, reply: Reply<'_>);
 
-    /// A piece of a reply that does not fit the receive buffer, or of a command submitted as streamed. A string that is
-    /// not whole in the buffer comes as `Begin` and `Chunk`s.
-    fn token(&mut self, at: &At<'_>, tag: u64, token: Token<'_>, last: bool);
+    /// A piece of a reply that does not fit the receive buffer, or of a command submitted as streamed.
+    fn token(&mut self, at: &At<'_>, tag: u64, piece: Piece<'_>);
 
     /// The command ended without a reply.
     fn failed(&mut self, at: &At<'_>, tag: u64, failure: Failure);

@@ -11,10 +11,9 @@ use slotwise::command::CommandSpec;
 use slotwise::connection::{Secret, Settings};
 use slotwise::ids::{CommandId, ConnId};
 use slotwise::pipeline::{Failure, Outcome, Reason};
-use slotwise::resp::Token;
 use slotwise::slot::Slot;
 use slotwise_embedded::{
-    At, BufferError, Buffers, Dial, Driver, Lane, MIN_RX, Moved, Reply, StaticBuffers, Transport, Work,
+    At, BufferError, Buffers, Dial, Driver, Lane, MIN_RX, Moved, Piece, Reply, StaticBuffers, Transport, Work,
 };
 use world::{App, End, Net, PORT, Ticks};
 
@@ -139,6 +138,7 @@ fn a_slot_that_moves_is_followed() {
             let tag = app.push(&["GET", "wandering"]);
             finish(driver, &mut net, &mut app, &mut clock, 50);
             assert_eq!(app.reply(tag), "1");
+            assert_eq!(app.resent_streams, [tag].into(), "told with each piece");
         },
     );
 }
@@ -321,9 +321,9 @@ impl<W: Work> Work for Counted<'_, W> {
         self.inner.reply(at, tag, reply);
     }
 
-    fn token(&mut self, at: &At<'_>, tag: u64, token: Token<'_>, last: bool) {
+    fn token(&mut self, at: &At<'_>, tag: u64, piece: Piece<'_>) {
         self.count(true);
-        self.inner.token(at, tag, token, last);
+        self.inner.token(at, tag, piece);
     }
 
     fn failed(&mut self, at: &At<'_>, tag: u64, failure: Failure) {

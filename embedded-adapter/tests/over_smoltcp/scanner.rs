@@ -6,9 +6,9 @@ use slotwise::cluster::{CloseReason, SubmitError};
 use slotwise::command::{Access, CommandSpec, RetryPermission, Target};
 use slotwise::ids::{CommandId, ConnId, NodeId};
 use slotwise::pipeline::Failure;
-use slotwise::resp::{Token, encode};
+use slotwise::resp::encode;
 use slotwise::scan::{ClusterScan, ScanOptions, ScanRequest, Ticket, Walk};
-use slotwise_embedded::{At, Reply, Work, copy_command};
+use slotwise_embedded::{At, Piece, Reply, Work, copy_command};
 
 pub(crate) struct Scanner {
     pub(crate) options: ScanOptions<'static>,
@@ -59,13 +59,13 @@ impl Work for Scanner {
         panic!("{:?} came whole", reply.frame);
     }
 
-    fn token(&mut self, at: &At<'_>, tag: u64, token: Token<'_>, _: bool) {
+    fn token(&mut self, at: &At<'_>, tag: u64, piece: Piece<'_>) {
         let found = &mut self.found;
         let each = |key: &[u8]| {
             found.insert(String::from_utf8(key.to_vec()).unwrap());
         };
         let ticket = Ticket::from_bits(tag);
-        let taken = self.scan.on_token(at.now, ticket, &token, &mut self.key, &at.map, each);
+        let taken = self.scan.on_token(at.now, ticket, &piece.token, &mut self.key, &at.map, each);
         self.errors += usize::from(taken.is_err());
     }
 

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use slotwise::cluster::{CloseReason, SubmitError};
 use slotwise::command::{self, CommandSpec};
@@ -10,7 +10,7 @@ use slotwise::ids::{CommandId, ConnId, NodeId};
 use slotwise::pipeline::Failure;
 use slotwise::resp::{Token, encode};
 use slotwise::time::{Duration, Instant};
-use slotwise_embedded::{At, Dial, Moved, Reply, Transport, Work, copy_command};
+use slotwise_embedded::{At, Dial, Moved, Piece, Reply, Transport, Work, copy_command};
 use slotwise_std::mini::model::{ClientId, Model, ModelOptions};
 
 /// Ports of the nodes are this and their number.
@@ -53,7 +53,12 @@ pub(crate) struct Net {
 
 impl Net {
     pub(crate) fn new(primaries: usize) -> Self {
-        let mut model = Model::new(ModelOptions { primaries, ..ModelOptions::default() });
+        Self::with_options(ModelOptions { primaries, ..ModelOptions::default() })
+    }
+
+    pub(crate) fn with_options(options: ModelOptions) -> Self {
+        let primaries = options.primaries;
+        let mut model = Model::new(options);
         for node in 0..primaries {
             model.set_address(node, "127.0.0.1", PORT + u16::try_from(node).unwrap());
         }
@@ -234,6 +239,8 @@ pub(crate) struct App {
     pub(crate) ids: BTreeMap<u64, CommandId>,
     pub(crate) ends: BTreeMap<u64, End>,
     streams: BTreeMap<u64, String>,
+    /// Commands whose replies came in pieces, from a second place.
+    pub(crate) resent_streams: BTreeSet<u64>,
     pub(crate) streamed: bool,
     /// The time-out of the commands that are submitted, if not the engine's own.
     pub(crate) patience: Option<Duration>,
@@ -295,7 +302,11 @@ impl Work for App {
         self.end(tag, End::Reply { raw, resent: reply.resent });
     }
 
-    fn token(&mut self, _: &At<'_>, tag: u64, token: Token<'_>, last: bool) {
+    fn token(&mut self, _: &At<'_>, tag: u64, Piece { token, last, resent }: Piece<'_>) {
+        if resent {
+            self.resent_streams.insert(tag);
+        }
+        assert_eq!(self.resent_streams.contains(&tag), resent, "all pieces of {tag} say the same");
         let text = self.streams.entry(tag).or_default();
         match token {
             Token::Bulk(bytes) | Token::Simple(bytes) | Token::Error(bytes) | Token::Chunk { bytes, .. } => {

@@ -16,9 +16,9 @@ use slotwise::command::{self, CommandSpec};
 use slotwise::connection::Settings;
 use slotwise::ids::CommandId;
 use slotwise::pipeline::Failure;
-use slotwise::resp::{Token, encode};
+use slotwise::resp::encode;
 use slotwise::time::Instant;
-use slotwise_embedded::{Alarm, At, Clock, Driver, NalConnections, Reply, StaticBuffers, Work, copy_command};
+use slotwise_embedded::{Alarm, At, Clock, Driver, NalConnections, Piece, Reply, StaticBuffers, Work, copy_command};
 use static_cell::ConstStaticCell;
 
 use crate::board;
@@ -177,9 +177,9 @@ impl Work for Gateway {
         self.end(tag);
     }
 
-    fn token(&mut self, _: &At<'_>, tag: u64, _: Token<'_>, last: bool) {
+    fn token(&mut self, _: &At<'_>, tag: u64, piece: Piece<'_>) {
         // An error line that is longer than the receive buffer.
-        if last {
+        if piece.last {
             self.lost = self.lost.saturating_add(1);
             self.end(tag);
         }

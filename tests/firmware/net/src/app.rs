@@ -8,7 +8,7 @@ use slotwise::pubsub::{PushEvent, Reconciler, SubRequest};
 use slotwise::resp::{Frame, Kind, Token, encode};
 use slotwise::scan::{ScanOptions, ScanRequest};
 use slotwise::time::Duration;
-use slotwise_embedded::{At, Reply, Work, copy_command};
+use slotwise_embedded::{At, Piece, Reply, Work, copy_command};
 
 use crate::steps::scan::Scanning;
 use crate::text::{Checksum, Fill, Key, Words};
@@ -305,7 +305,7 @@ impl Work for App {
         self.end(tag, end_of(&reply.frame));
     }
 
-    fn token(&mut self, at: &At<'_>, tag: u64, token: Token<'_>, last: bool) {
+    fn token(&mut self, at: &At<'_>, tag: u64, Piece { token, last, .. }: Piece<'_>) {
         let job = &mut self.jobs[tag as usize];
         job.tokens += 1;
         if let Token::Bulk(bytes) | Token::Chunk { bytes, .. } = token {
