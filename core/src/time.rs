@@ -205,6 +205,18 @@ impl Stamp {
         self.is_some() && self.ahead(now) <= 0
     }
 
+    /// How many ticks of 1,024 microseconds are left until then; none if it has come, or is never.
+    pub(crate) const fn left(self, now: Instant) -> u32 {
+        let ahead = self.ahead(now);
+        if self.is_some() && ahead > 0 { ahead.unsigned_abs() } else { 0 }
+    }
+
+    /// A span in ticks; what is longer than 50 days ends there.
+    pub(crate) const fn ticks(span: Duration) -> u32 {
+        let ticks = span.as_micros() >> 10;
+        if ticks < u32::MAX as u64 { ticks as u32 } else { u32::MAX }
+    }
+
     /// How many ticks it lies ahead of `now`.
     const fn ahead(self, now: Instant) -> i32 {
         self.0.wrapping_sub((now.as_micros() >> 10) as u32) as i32

@@ -332,6 +332,7 @@ impl Engine<'_> {
         debug!("connection {}: ready", conn);
         self.raise(conn, Bits::READY);
         self.tell_ready(conn);
+        self.dial_others(now, conn);
         self.ask_when_ready(conn);
         self.drive_refresh(now);
     }

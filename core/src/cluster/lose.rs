@@ -87,6 +87,7 @@ impl Engine<'_> {
             }
         }
         self.release_held(now);
+        self.dial_others(now, conn);
     }
 
     /// Bytes of the commands on a FIFO.
@@ -209,7 +210,9 @@ impl Engine<'_> {
     /// overtaken by what comes later.
     pub(crate) fn requeue(&mut self, now: Instant) {
         for conn in 0..self.count() {
-            if self.conn(conn).purpose == Purpose::Shared && !self.conn(conn).queue.is_empty() {
+            let entry = self.conn(conn);
+            let waits = entry.purpose == Purpose::Shared || entry.state == ConnState::Waiting;
+            if waits && !entry.queue.is_empty() {
                 self.move_queue(now, conn);
             }
         }

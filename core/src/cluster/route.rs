@@ -177,12 +177,11 @@ impl Engine<'_> {
 
     /// Starts the dial of a connection without a socket, now or after its back-off.
     pub(crate) fn wake_conn(&mut self, now: Instant, conn: u32) {
-        let most = self.s.config.backoff().cap.saturating_add(Duration::from_secs(1));
+        let most = self.longest_backoff();
         let entry = self.conn(conn);
         if entry.state == ConnState::Idle {
             entry.state = ConnState::Waiting;
-            if entry.until.near(now).is_some_and(|at| at.since(now) > most) {
-                // Kept for so long that it seems to lie ahead again.
+            if entry.until.left(now) > most {
                 entry.until = Stamp::NEVER;
             }
         }
@@ -191,13 +190,54 @@ impl Engine<'_> {
         }
     }
 
+    /// Has the connection dialled, unless another one is to find out first whether the node is there.
     pub(crate) fn dial(&mut self, now: Instant, conn: u32) {
+        let tried = self.tried_by_others(now, conn);
         let entry = self.conn(conn);
+        if let Some(until) = tried {
+            entry.until = until;
+            return;
+        }
         entry.state = ConnState::Dialing;
         entry.liveness = Watch::of(Liveness::dialling(now));
         debug!("connection {}: connecting", conn);
         self.tell_connecting(conn);
         self.raise(conn, Bits::DIAL);
+    }
+
+    /// A node that no connection reaches is dialled by one at a time, and by none while one backs off. Until when this one
+    /// leaves it to others, if it does: [`Stamp::NEVER`] is until the one under way is ready or lost.
+    fn tried_by_others(&self, now: Instant, conn: u32) -> Option<Stamp> {
+        let node = Some(self.node_of(conn)?);
+        let most = self.longest_backoff();
+        let (mut under_way, mut backs_off) = (false, None);
+        for other in self.t.conns.iter().filter(|other| other.node == node) {
+            match other.state {
+                ConnState::Ready if !other.liveness.is_slow(now) => return None,
+                ConnState::Dialing | ConnState::Handshake => under_way = true,
+                ConnState::Idle | ConnState::Waiting if (1..=most).contains(&other.until.left(now)) => {
+                    backs_off = Some(other.until);
+                }
+                _ => {}
+            }
+        }
+        if under_way { Some(Stamp::NEVER) } else { backs_off }
+    }
+
+    /// This connection is ready or lost: those that waited for that may go on.
+    pub(crate) fn dial_others(&mut self, now: Instant, conn: u32) {
+        let Some(node) = self.node_of(conn) else { return };
+        for at in 0..self.count() {
+            let entry = self.conn(at);
+            if entry.state == ConnState::Waiting && !entry.until.is_some() && entry.node == Some(node) {
+                self.dial(now, at);
+            }
+        }
+    }
+
+    /// What lies further ahead is an old stamp that seems to lie ahead again.
+    fn longest_backoff(&self) -> u32 {
+        Stamp::ticks(self.s.config.backoff().cap).saturating_add(1_000)
     }
 
     fn shared_conn(&mut self, node: NodeIndex) -> Option<u32> {

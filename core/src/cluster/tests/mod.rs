@@ -3,6 +3,7 @@
 mod answers;
 mod basics;
 mod corners;
+mod dials;
 mod endpoints;
 mod failures;
 mod groups;
