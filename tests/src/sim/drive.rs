@@ -306,7 +306,7 @@ impl World {
                     if asking {
                         self.put_control(link, ControlFrame::Asking);
                     }
-                    self.put_command(link, tag, len);
+                    self.put_command(link, tag, len, asking);
                 }
             }
             if self.violation.is_some() {
@@ -334,7 +334,7 @@ impl World {
         self.check_frame(link, frame, start);
     }
 
-    fn put_command(&mut self, link: u32, tag: u64, len: u32) {
+    fn put_command(&mut self, link: u32, tag: u64, len: u32, asking: bool) {
         let at = &mut self.links[link as usize];
         let client = at.client;
         let Some(request) = self.clients[client].requests.get_mut(tag as usize) else {
@@ -362,6 +362,8 @@ impl World {
         self.check(3, right, || format!("client {client}: command {tag} is sent with another length"));
         self.check_hops(client, tag);
         self.check_elsewhere(client, tag, link, place);
+        self.check_asking(client, tag, link, asking);
+        self.check_window(link);
         self.check_again(client, tag, place);
     }
 

@@ -70,9 +70,11 @@ impl World {
         {
             return None;
         }
-        let len = self.fault_dice(fault).pick(&[600_000_000_u32, u32::MAX - 1, u32::MAX]);
+        let len = self.fault_dice(fault).pick(&[3, 600_000_000, u32::MAX - 1, u32::MAX]);
         self.strikes(fault, u64::from(link));
-        let lie = format!("${len}\r\n").into_bytes();
+        // A string that is longer than it says, or one that nobody will wait for.
+        let rest = if len == 3 { "abcde" } else { "" };
+        let lie = format!("${len}\r\n{rest}").into_bytes();
         let start = self.links[link as usize].notes.sent_down;
         self.links[link as usize].notes.lied = Some((start, start + lie.len() as u64));
         self.after(LISTENS, Ev::Repair(fault, link));
@@ -88,7 +90,7 @@ impl World {
         let read = at.received - at.rx.len() as u64;
         let seen = at.received >= end && read >= start && !client.dropped && client.frozen <= self.now;
         let open = at.stage == Stage::Open;
-        self.check(8, !open || !seen, || format!("link {link}: a length beyond the limit is believed"));
+        self.check(8, !open || !seen, || format!("link {link}: a length that cannot be is believed"));
     }
 
     fn slot_of(&self, link: u32, sent: Sent) -> u16 {

@@ -193,7 +193,7 @@ faults! {
     Nobody = "slot of nobody";
     /// A node that does not hear the others tells what was, with the epochs of then.
     OldView = "old view with epochs";
-    /// A length of a string that is beyond every limit.
+    /// A length of a string that is beyond every limit, or not that of the string.
     LyingLength = "hostile: lying length";
     /// Slot numbers of more than 16 bits.
     SlotNumbers = "hostile: slot numbers";

@@ -39,6 +39,12 @@ pub fn is_refusal(reply: &[u8]) -> bool {
     REFUSALS.iter().any(|refusal| reply.starts_with(refusal))
 }
 
+/// Whether a reply is a refusal that time heals: the command is sent again.
+fn is_passing(reply: &[u8]) -> bool {
+    const PASSING: [&[u8]; 5] = [b"-TRYAGAIN ", b"-CLUSTERDOWN ", b"-LOADING ", b"-READONLY ", b"-BUSY "];
+    PASSING.iter().any(|refusal| reply.starts_with(refusal))
+}
+
 impl World {
     /// A dial succeeds: the server has a connection.
     pub fn accept(&mut self, link: u32, node: usize, alien: bool) {
@@ -248,7 +254,10 @@ impl World {
         }
         self.servers.order += 1;
         let order = self.servers.order;
-        let at = &self.links[link as usize];
+        let passing = is_passing(reply);
+        let asked = reply.starts_with(b"-ASK ");
+        let at = &mut self.links[link as usize];
+        at.notes.commands.1 += u32::from(!matches!(sent, Sent::Member(_, false)));
         let (client, node, hostile) = (at.client, at.node.unwrap_or(usize::MAX), at.hostile);
         self.stats.executions += u64::from(ran);
         let Some(request) = self.clients[client].requests.get_mut(tag as usize) else { return };
@@ -259,6 +268,7 @@ impl World {
         let slot = request.spec.target.slot().map(|slot| slot.get().to_string());
         let strange =
             redirect && slot.is_some_and(|slot| reply.split(|byte| *byte == b' ').nth(1) != Some(slot.as_bytes()));
+        (request.notes.passing, request.notes.asked) = (passing, asked);
         request.served.push(Served { order, at: self.now, node, link, hash, flat, ran, redirect, strange, hostile });
         if ran && (self.options.scans || self.stage.is_some()) {
             self.servers.note_written(&request.wire, self.now);

@@ -145,20 +145,49 @@ impl World {
         self.check(7, times <= UNTARGETED, || format!("client {client}: {times} dials in a row lead nowhere"));
     }
 
-    /// I4: a redirect of its own slot is followed for as long as there is budget, and not handed out.
+    /// I4: a redirect of its own slot is followed for as long as there is budget, and not handed out; what is refused for a
+    /// while is sent again.
     pub fn check_followed(&mut self, client: usize, tag: u64) {
         let at = &self.clients[client];
         let request = &at.requests[tag as usize];
         let spec = &request.spec;
         let plain = spec.replies == 1 && !spec.script_like && !spec.subscribe && spec.target.slot().is_some();
-        let Some(last) = request.served.last().filter(|last| last.redirect && !last.strange) else { return };
+        let goes_on = |last: &&Served| (last.redirect && !last.strange) || request.notes.passing;
+        let Some(last) = request.served.last().filter(goes_on) else { return };
         let own = plain && !request.tainted && self.stage.is_none() && request.answer == Some(last.hash);
         let redirects = request.served.iter().filter(|served| served.redirect).count();
         let spent =
             redirects > usize::from(at.config.max_hops) || request.served.len() >= usize::from(at.config.max_attempts);
         self.check(4, !own || spent, || {
-            format!("client {client}: command {tag} was handed redirect {redirects} instead of following it")
+            format!("client {client}: command {tag} was handed a refusal with budget left, after {redirects} redirects")
         });
+    }
+
+    /// I4: what follows an ASK at once says ASKING.
+    pub fn check_asking(&mut self, client: usize, tag: u64, link: u32, asking: bool) {
+        let at = &self.clients[client];
+        let request = &at.requests[tag as usize];
+        let Some(last) = request.served.last().filter(|_| request.notes.asked && !request.tainted) else { return };
+        let from = &self.links[last.link as usize];
+        let elsewhere = self.links[link as usize].notes.node != from.notes.node && from.stage == Stage::Open;
+        let plain = request.spec.replies == 1 && !request.spec.script_like && self.stage.is_none();
+        let at_once = self.now - last.at < AT_ONCE && at.notes.map.changed < last.at;
+        let fine = asking || !(elsewhere && plain && at_once);
+        self.check(4, fine, || format!("client {client}: command {tag} follows an ASK without ASKING"));
+    }
+
+    /// I8: no more commands are in flight than the window holds.
+    pub fn check_window(&mut self, link: u32) {
+        let at = &mut self.links[link as usize];
+        at.notes.commands.0 += 1;
+        let (written, answered) = at.notes.commands;
+        if at.hostile || at.doubled || self.stage.is_some() {
+            // What is said too often answers more than it was asked.
+            return;
+        }
+        let window = self.clients[at.client].config.window;
+        let open = written.saturating_sub(answered);
+        self.check(8, open <= window, || format!("link {link}: {open} commands are in flight, of {window}"));
     }
 
     /// I4: a command does not go back at once to the node that sent it elsewhere, unless the map changed between.

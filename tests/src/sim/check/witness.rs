@@ -25,6 +25,8 @@ pub struct LinkNotes {
     pub heard: Instant,
     /// When it was ready for commands.
     pub ready: Option<u64>,
+    /// Commands that were written to it, and those of them that the server answered.
+    pub commands: (u32, u32),
     /// Where a length that is none stands in what the server sent.
     pub lied: Option<(u64, u64)>,
     /// When the server sent a command elsewhere last.
@@ -47,6 +49,7 @@ impl Default for LinkNotes {
             probed: None,
             heard: Instant::from_micros(0),
             ready: None,
+            commands: (0, 0),
             lied: None,
             redirected: None,
             sent_down: 0,
@@ -65,6 +68,10 @@ pub struct RequestNotes {
     pub left: bool,
     /// It was submitted before there was a map.
     pub early: bool,
+    /// The last answer was a refusal that time heals.
+    pub passing: bool,
+    /// The last answer was an ASK.
+    pub asked: bool,
     /// How often it went on at once after a refusal.
     pub hasty: u32,
 }
