@@ -438,7 +438,7 @@ impl World {
             Output::Reply { tag, frame, last, resent, .. } => {
                 let resent = resent && !self.planted(Planted::HiddenDelay);
                 let raw = super::wire::without_attributes(frame.raw());
-                let hash = hash_of(raw);
+                let hash = hash_of(&super::wire::bare(raw));
                 self.note(What::Reply, [client as u64, tag, hash]);
                 self.trace.say(|| String::from_utf8_lossy(&raw[..raw.len().min(60)]).trim_end().replace("\r\n", " "));
                 self.check_reply(client, link, tag, hash);

@@ -26,6 +26,32 @@ impl World {
         [attribute, &out].concat()
     }
 
+    /// Some replies of several elements have an attribute before one of them.
+    pub(super) fn annotated(&mut self, link: u32, sent: Sent, out: Vec<u8>) -> Vec<u8> {
+        let fault = Fault::NestedAttributes;
+        if !self.options.has(fault) || !out.starts_with(b"*") || out.starts_with(b"*0") || out.starts_with(b"*-") {
+            return out;
+        }
+        let at = &self.links[link as usize];
+        let (Sent::One(tag) | Sent::Member(tag, _)) = sent else { return out };
+        let request = self.clients[at.client].requests.get(tag as usize);
+        // What is read as tokens is compared without its attributes' tokens, which are handed out.
+        let whole = request.is_some_and(|r| !r.spec.streamed && r.served.last().is_some_and(|s| s.flat.is_none()));
+        let three = at.session.as_ref().is_some_and(|session| {
+            let model = if session.alien { &self.servers.alien } else { &self.servers.model };
+            model.is_resp3(session.client)
+        });
+        let fits = out.len() + 200 < self.options.net.receive_buffer as usize;
+        if !whole || !three || !fits || !self.fault_dice(fault).chance(150) {
+            return out;
+        }
+        self.strikes(fault, u64::from(link));
+        let first = out.iter().position(|byte| *byte == b'\n').map_or(out.len(), |at| at + 1);
+        let second = first + super::wire::value_len(&out[first..]).unwrap_or(0);
+        let place = if self.fault_dice(fault).chance(300) && second < out.len() { second } else { first };
+        [&out[..place], b"|1\r\n+ttl\r\n:3600\r\n", &out[place..]].concat()
+    }
+
     /// The slot of a command that blocks moves away: its client is redirected.
     pub(super) fn move_under_blocked(&mut self) {
         let fault = Fault::DoubleMoved;

@@ -193,6 +193,8 @@ faults! {
     Nobody = "slot of nobody";
     /// A node that does not hear the others tells what was, with the epochs of then.
     OldView = "old view with epochs";
+    /// Attributes stand inside of replies, before an element.
+    NestedAttributes = "attributes inside of replies";
     /// A length of a string that is beyond every limit, or not that of the string.
     LyingLength = "hostile: lying length";
     /// Slot numbers of more than 16 bits.

@@ -214,7 +214,12 @@ impl World {
     pub(super) fn answer(&mut self, link: u32, sent: Sent, out: Vec<u8>) {
         let hostile = self.links[link as usize].hostile;
         let honest = out.len();
-        let out = if hostile { self.twist(link, sent, out) } else { self.attributed(link, out) };
+        let out = if hostile {
+            self.twist(link, sent, out)
+        } else {
+            let out = self.annotated(link, sent, out);
+            self.attributed(link, out)
+        };
         let out = self.old_news(sent, out);
         // What an adversary says behind a whole reply need not have come for that to be read.
         let behind = out.len().saturating_sub(wire::value_len(&out).filter(|len| *len == honest).unwrap_or(out.len()));

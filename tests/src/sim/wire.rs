@@ -1,5 +1,7 @@
 //! Just enough RESP for the simulated servers and the checkers, written apart from the core's.
 
+use std::borrow::Cow;
+
 /// What stands at the start of a request stream.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Request {
@@ -107,6 +109,31 @@ pub fn without_attributes(bytes: &[u8]) -> &[u8] {
     rest
 }
 
+/// A value without any attributes, wherever they stand.
+#[must_use]
+pub fn bare(bytes: &[u8]) -> Cow<'_, [u8]> {
+    if !bytes.contains(&b'|') {
+        return Cow::Borrowed(bytes);
+    }
+    let mut at = 0;
+    let mut rest = Vec::with_capacity(bytes.len());
+    while let Some(kind) = bytes.get(at).copied() {
+        let Some((header, mut next)) = line(bytes, at + 1) else { break };
+        if kind == b'|' {
+            for _ in 0..2 * number(header).unwrap_or(0) {
+                next += bytes.get(next..).and_then(value_len).unwrap_or(0);
+            }
+        } else {
+            if let (b'$' | b'!' | b'=', Some(Ok(len))) = (kind, number(header).map(usize::try_from)) {
+                next = (next + len + 2).min(bytes.len());
+            }
+            rest.extend_from_slice(&bytes[at..next]);
+        }
+        at = next;
+    }
+    Cow::Owned(rest)
+}
+
 /// The payloads of a value in order, each behind its kind: what a reader of tokens sees of it.
 #[must_use]
 pub fn flatten(bytes: &[u8]) -> Vec<u8> {
@@ -203,6 +230,9 @@ mod tests {
     fn attributes_are_taken_off() {
         assert_eq!(without_attributes(b"|1\r\n+a\r\n|1\r\n+b\r\n+c\r\n:1\r\n+OK\r\n"), b"+OK\r\n");
         assert_eq!(without_attributes(b"+OK\r\n"), b"+OK\r\n");
+        let inside = b"*2\r\n|1\r\n+a\r\n*1\r\n:1\r\n$3\r\na|b\r\n|1\r\n+c\r\n%0\r\n:2\r\n";
+        assert_eq!(*bare(inside), b"*2\r\n$3\r\na|b\r\n:2\r\n"[..]);
+        assert_eq!(*bare(b"$3\r\na|b\r\n"), b"$3\r\na|b\r\n"[..]);
     }
 
     #[test]
