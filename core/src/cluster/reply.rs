@@ -9,7 +9,7 @@ use crate::fmt::debug;
 use crate::ids::NodeId;
 use crate::pipeline::{Budget, Decision, Entry, Flag, GroupRetry, Kind, Outcome, Place, Reason, decide};
 use crate::resp::{Frame, Token};
-use crate::server_error::{RedirectTarget, ServerError};
+use crate::server_error::{Redirect, RedirectTarget, ServerError};
 use crate::slot::Slot;
 use crate::time::{Duration, Instant, Stamp};
 use crate::topology::{NodeIndex, Owner, Reason as Why};
@@ -240,6 +240,10 @@ impl Engine<'_> {
         let flying = self.peek(head);
         match decide(&error, &flying.spec(), self.budget(&flying), self.s.config.follow_redirects()) {
             Decision::Deliver { refresh } => {
+                // Whoever subscribes at a node follows redirects himself, but cannot know where the connection leads.
+                if let (true, Some(Redirect::Moved { target, .. })) = (flying.has(Flag::SUBSCRIBE), error.redirect()) {
+                    self.resolve_moved(now, conn, target);
+                }
                 self.refresh_if(now, refresh);
                 Ok(false)
             }
