@@ -216,7 +216,8 @@ pub(crate) enum Heard {
     /// They were, and the node is left. The new node, if it is slower, may bring the same ones now, until it answers
     /// something that was asked since.
     Again,
-    /// As above, and that has been asked.
+    /// As above, and that has been asked. So it is too where an earlier subscribe at the node was given up: what that has
+    /// brought meanwhile may come before the answer.
     Asked,
 }
 
@@ -240,6 +241,8 @@ pub struct Link {
     pub(crate) conn: ConnId,
     /// When the last request was sent that the connection has answered.
     pub(crate) alive: Instant,
+    /// A subscribe was given up, and nothing that was asked since has been answered: what it brought may still come.
+    pub(crate) unsure: bool,
     /// When the last map was asked for that came before such a request was sent: slots that it gives to the node were
     /// the node's then, and their subscriptions unbroken.
     pub(crate) owned: Instant,
@@ -250,6 +253,7 @@ impl Link {
     pub const EMPTY: Self = Self {
         node: NodeId::from_bytes([0; 20]),
         used: false,
+        unsure: false,
         conn: NO_CONN,
         alive: Instant::EPOCH,
         owned: Instant::EPOCH,

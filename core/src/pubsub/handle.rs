@@ -368,11 +368,13 @@ impl Work<'_> {
         let Some(channel) = self.table.get(index) else { return };
         // At a node the map no longer names: it begins again elsewhere, or is unsubscribed if nobody wants it now.
         let misplaced = core::mem::take(&mut channel.misplaced) && channel.wanted;
+        let link = channel.link;
         match done {
             CommandDone::Fenced { conn } if !misplaced && channel.active && channel.conn == conn => {
                 channel.attempts = 0;
                 if channel.heard == Heard::Asked {
                     channel.heard = Heard::Not;
+                    self.set_unsure(link, false);
                 }
                 return;
             }
@@ -386,7 +388,9 @@ impl Work<'_> {
                 if channel.active {
                     self.lose(index);
                 }
-                if misplaced && done != CommandDone::Failed {
+                if done == CommandDone::Failed {
+                    self.set_unsure(link, true);
+                } else if misplaced {
                     self.misplace(index);
                 }
                 if plain && done == CommandDone::Failed {
@@ -402,6 +406,12 @@ impl Work<'_> {
             }
         }
         self.core.refresh = true;
+    }
+
+    fn set_unsure(&mut self, link: u16, unsure: bool) {
+        if let Some(link) = self.table.parts.links.get_mut(usize::from(link)) {
+            link.unsure = unsure;
+        }
     }
 
     fn refused(&mut self, now: Instant, index: u32, error: &[u8]) {

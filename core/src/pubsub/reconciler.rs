@@ -374,6 +374,7 @@ impl Work<'_> {
     /// A request for the channel and others of its group that need the same.
     fn request(&mut self, now: Instant, first: u32, need: Need, link: u16) -> Option<SubRequest> {
         let entry = *self.table.get(first)?;
+        let unsure = self.table.parts.links.get(usize::from(link)).is_some_and(|link| link.unsure);
         self.core.serial = self.core.serial.wrapping_add(1);
         let serial = self.core.serial;
         let mut channels = 0_u16;
@@ -398,7 +399,9 @@ impl Work<'_> {
                 channel.misplaced = false;
                 if need == Need::Join {
                     channel.link = link;
-                    channel.heard = if channel.heard == Heard::Again { Heard::Asked } else { channel.heard };
+                    if channel.heard == Heard::Again || unsure && channel.heard == Heard::Not {
+                        channel.heard = Heard::Asked;
+                    }
                 }
                 channel.serial = serial;
                 channel.at = now;

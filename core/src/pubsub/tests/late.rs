@@ -145,3 +145,37 @@ fn a_map_proves_a_subscription_with_an_answer_that_was_asked_for_after_it() {
         assert_eq!(client.push(0, MESSAGE), format!("message Some({since})"));
     }
 }
+
+/// A subscribe at a slow node was given up, and the channel has been elsewhere since. What the node has to say of that
+/// comes when the channel is back.
+#[test]
+fn what_a_subscribe_that_was_given_up_has_brought_may_be_old() {
+    let mut client = Client::new(&["c"]);
+    client.map(5, 1);
+    let given_up = client.poll(10).unwrap();
+    assert_eq!(given_up.node, node(1));
+    client.map(11, 0);
+    client.done(12, given_up, CommandDone::Failed);
+    let request = client.poll(1_000).unwrap();
+    client.push(0, SUBSCRIBED);
+    client.done(1_001, request, FENCED);
+    assert_eq!(client.push(0, MESSAGE), "message None", "this node has given up nothing");
+    client.push(0, ENDED);
+    client.map(1_002, 1);
+    let request = client.poll(1_003).unwrap();
+    assert_eq!(request.node, node(1));
+    client.push_on(SECOND, SUBSCRIBED);
+    assert_eq!(client.push_on(SECOND, MESSAGE), "message Some(11000) overlap");
+    client.push_on(SECOND, SUBSCRIBED);
+    assert_eq!(client.push_on(SECOND, MESSAGE), "message None overlap");
+    client.done(1_004, request, OTHER);
+    assert_eq!(client.push_on(SECOND, MESSAGE), "message None");
+    assert!(client.0.is_settled() && client.poll(2_000).is_none());
+    // From then on it is as others are.
+    client.push_on(SECOND, ENDED);
+    let request = client.poll(2_001).unwrap();
+    client.push_on(SECOND, SUBSCRIBED);
+    assert!(client.push_on(SECOND, MESSAGE).ends_with(")"));
+    client.done(2_002, request, OTHER);
+    assert!(client.0.is_settled());
+}
