@@ -168,6 +168,8 @@ pub struct Servers {
     pub(super) alarm: Option<u64>,
     /// Messages published on each channel.
     pub published: BTreeMap<Vec<u8>, u64>,
+    /// Those of them that were published while other nodes held themselves for the owner, and these nodes.
+    pub disputed: BTreeMap<(Vec<u8>, u64), Vec<usize>>,
 }
 
 impl Servers {
@@ -217,6 +219,7 @@ impl Servers {
             first_news: None,
             alarm: None,
             published: BTreeMap::new(),
+            disputed: BTreeMap::new(),
         };
         servers.alien.set_address(0, ALIEN, PORT);
         servers.model.record(true);

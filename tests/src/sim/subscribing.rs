@@ -294,12 +294,24 @@ impl World {
         // What an adversary publishes is its own.
         let tainted = self.link_of(client, conn).is_none_or(|link| self.links[link as usize].hostile);
         self.check(6, wanted || tainted, || format!("client {client}: a message of {text}, which is not wanted"));
+        let unknowable = self.missed_by_all(client, conn, &name, before.last, number);
+        let before = Heard { gap: before.gap || unknowable, ..before };
         let fault = super::check::subscriptions::gap(before, number).filter(|_| !late);
         self.check(6, fault.is_none() || tainted, || format!("client {client}: {text}: {}", fault.unwrap_or_default()));
         if self.planted(Planted::RepeatedMessage) {
             let fault = super::check::subscriptions::gap(again, number);
             self.check(6, fault.is_none(), || format!("client {client}: {text}: {}", fault.unwrap_or_default()));
         }
+    }
+
+    /// Whether all messages between two were published at another node while the node that this connection leads to held
+    /// itself for the owner as well, which has the slot now without ever having heard that it had lost it. A subscriber of
+    /// that node cannot know of them: nothing ended its subscription, and every map that it saw may have named the node.
+    fn missed_by_all(&self, client: usize, conn: ConnId, name: &[u8], last: Option<u64>, number: Option<u64>) -> bool {
+        let (Some(last), Some(number), Some(link)) = (last, number, self.link_of(client, conn)) else { return false };
+        let Some(node) = self.links[link as usize].node else { return false };
+        let disputed = |n| self.servers.disputed.get(&(name.to_vec(), n)).is_some_and(|at| at.contains(&node));
+        last < number && (last + 1..number).all(disputed)
     }
 
     /// The map changed: subscriptions may have to move, and so may expectations.
@@ -339,7 +351,15 @@ impl World {
         let text = std::str::from_utf8(&reply).unwrap_or_default().trim_end();
         let got = text.strip_prefix(':').and_then(|text| text.parse().ok());
         if got.is_some() {
-            *self.servers.published.entry(name.to_vec()).or_insert(0) += 1;
+            let (slot, model) = (Slot::of_key(name).get(), &self.servers.model);
+            let up = |at: &usize| *at != owner && self.servers.nodes[*at].up;
+            let claims = |at: &usize| up(at) && model.owner_seen_by(*at, slot) == Some(*at);
+            let others: Vec<usize> = (0..self.servers.nodes.len()).filter(claims).collect();
+            let number = self.servers.published.entry(name.to_vec()).or_insert(0);
+            if !others.is_empty() {
+                self.servers.disputed.insert((name.to_vec(), *number), others);
+            }
+            *number += 1;
         }
         self.flush();
         got
