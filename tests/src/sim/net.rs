@@ -355,6 +355,7 @@ impl World {
             return;
         }
         self.check_close(link, reason);
+        self.note_given_up(link, reason);
         let at = &mut self.links[link as usize];
         at.stage = Stage::Gone;
         at.tx.clear();

@@ -243,7 +243,10 @@ impl World {
         let written = written.filter(|(_, at)| *at <= run.since).map(|(key, _)| key.clone());
         for key in (0..steady).map(steady_key).chain(written) {
             let key = key.into_bytes();
-            if !run.keys.contains(&key) && self.servers.readable(&key) && !self.servers.lost_since(&key, run.since) {
+            // Of two nodes that each hold themselves for the owner and hear nothing of the other, either may have been asked.
+            let sure = !self.servers.is_disputed(Slot::of_key(&key).get());
+            let there = sure && self.servers.readable(&key) && !self.servers.lost_since(&key, run.since);
+            if there && !run.keys.contains(&key) {
                 missing.push(key);
             }
         }

@@ -312,6 +312,13 @@ impl Servers {
         self.model.owner(slot).into_iter().chain(target).any(|node| self.model.has_key(node, key))
     }
 
+    /// Whether more than one node that runs holds itself for the owner of a slot.
+    #[must_use]
+    pub fn is_disputed(&self, slot: u16) -> bool {
+        let claims = |node: &usize| self.nodes[*node].up && self.model.owner_seen_by(*node, slot) == Some(*node);
+        (0..self.nodes.len()).filter(claims).count() > 1
+    }
+
     /// Whether a key was lost with a server's data since then.
     #[must_use]
     pub fn lost_since(&self, key: &[u8], since: u64) -> bool {

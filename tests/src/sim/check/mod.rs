@@ -293,8 +293,9 @@ impl World {
             return;
         }
         let limits = at.config.timeouts;
-        // The silence until the probe, the answer to it, and a clock that ticks slowly.
-        let most = limits.response.as_micros() + limits.probe.as_micros() + at.tick * 4 + 1_000_000;
+        // The silence until the probe, the answer to it, a clock that ticks slowly, and the second for which replies may
+        // wait unread behind a redirect that a script may have made; the engine's own times are rounded up.
+        let most = limits.response.as_micros() + limits.probe.as_micros() + at.tick * 4 + 1_010_000;
         let late = at.links.iter().copied().find(|link| {
             let link = &self.links[*link as usize];
             let since = link.silent_since.map(|since| since.max(at.frozen));

@@ -1,5 +1,6 @@
 //! I4 and I7: how often, and how soon, commands are sent again, nodes are dialled, the topology is asked for.
 
+use slotwise::cluster::CloseReason;
 use slotwise::connection::BackoffPolicy;
 use slotwise::ids::{ConnId, NodeId};
 
@@ -8,6 +9,7 @@ use super::windows::{densest, note_delay, recent};
 use crate::sim::client::Served;
 use crate::sim::kinds::Fault;
 use crate::sim::net::{Link, Stage};
+use crate::sim::servers::Sent;
 use crate::sim::world::World;
 
 /// Dials of one node within a second and within ten, of each kind of connection. Delays are drawn from below, so these are
@@ -46,7 +48,9 @@ impl World {
             && request.spec.replies == 1
             && gap + 2 * tick + 2_100 < delay;
         let request = &mut self.clients[client].requests[tag as usize];
-        request.notes.hasty += u32::from(redirect && gap < AT_ONCE);
+        // One whose target had to be asked for comes back to the node that gave it, as soon as a map has come.
+        let follows = request.notes.place.map(|(link, _)| link) != last.map(|last| last.link);
+        request.notes.hasty += u32::from(redirect && follows && gap < AT_ONCE);
         let hasty = request.notes.hasty;
         self.check(4, answers <= hops + attempts, || {
             format!("client {client}: command {tag} is sent after {answers} answers")
@@ -209,6 +213,26 @@ impl World {
         self.check(4, !back || told || !hasty, || {
             format!("client {client}: command {tag} goes back to the node that sent it elsewhere")
         });
+    }
+
+    /// A connection is closed by its client. If that had leased it for a command that was given up since then, the next
+    /// one is no attempt to reach the node, but as many as such commands: it takes this one's place.
+    pub fn note_given_up(&mut self, link: u32, reason: CloseReason) {
+        let at = &self.links[link as usize];
+        let (client, node) = (at.client, at.notes.node);
+        let blocked = at.session.as_ref().and_then(|session| session.blocked);
+        let over = |sent: &Sent| match sent {
+            Sent::One(tag) => self.clients[client].requests.get(*tag as usize).is_some_and(|one| one.end.is_some()),
+            _ => false,
+        };
+        let given_up = blocked.iter().map(|(sent, _)| sent).chain(&at.frames).any(over);
+        if !(at.leased && given_up && reason == CloseReason::Retired) {
+            return;
+        }
+        let dials = &mut self.clients[client].notes.dials;
+        if let Some(last) = dials.iter().rposition(|(_, dialled)| *dialled == node) {
+            dials.remove(last);
+        }
     }
 
     /// A connection has failed, or was lost.
