@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every fuzz target, or the named ones, starting from the committed corpus.
+# Runs every fuzz target but those of the simulator, or the named ones, starting from the committed corpus.
 #
 # usage: tests/fuzz.sh SECONDS [TARGET...]
 #

@@ -8,6 +8,7 @@ mod migration;
 mod multi_key;
 mod open_pipeline;
 mod pipeline;
+mod refusals;
 mod tls;
 mod workload;
 
