@@ -226,8 +226,11 @@ impl World {
         let clock = self.clients[client].at(self.now).as_micros();
         let mut lower = None;
         let mut taken_back = None;
+        let mut asked = None;
         for slot in slots {
             let seen = self.mapped(client, slot, &ids);
+            // Nobody but ASK names the target of a move that has not ended, if it never had the slot.
+            let target = seen.map(|seen| seen.0).filter(|owner| self.servers.moving.get(&slot) == Some(owner));
             let seen = seen.and_then(|(owner, epoch)| Some((owner, epoch, self.truth.place(slot, owner)?)));
             let Some((owner, epoch, place)) = seen else {
                 // A node that never had it: what was known before is overruled.
@@ -235,6 +238,7 @@ impl World {
                 if notes.known.remove(&slot).is_some() && !refreshed {
                     // A redirect sends it there: from here on the client must be told again.
                     notes.told.remove(&slot);
+                    asked = asked.or_else(|| target.map(|target| (slot, target)));
                 }
                 continue;
             };
@@ -260,6 +264,11 @@ impl World {
                 }
             }
         }
+        let fault = asked.filter(|_| self.options.hostile.is_none() && self.stage.is_none());
+        self.check(10, fault.is_none(), || {
+            let (slot, target) = fault.unwrap_or_default();
+            format!("client {client}: an ASK gave slot {slot} to node {target}")
+        });
         let map = self.clients[client].engine.map();
         let now = View { digest: digest(&map), covered: map.covered(), epochs: map.has_epochs() };
         let notes = &mut self.clients[client].notes.map;
