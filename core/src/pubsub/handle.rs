@@ -157,8 +157,9 @@ impl<S: Storage> Reconciler<S> {
     /// the others move.
     pub fn on_map(&mut self, asked: Instant, map: &Map<'_>) {
         self.with(|work| {
-            let mut complete = true;
+            let (fresh, mut complete) = (asked > work.core.map_asked, true);
             for index in 0..work.table.head.used {
+                work.doubt(index, map, fresh);
                 let Some(channel) = work.table.get(index).filter(|channel| channel.active || channel.busy) else {
                     continue;
                 };
@@ -184,7 +185,7 @@ impl<S: Storage> Reconciler<S> {
                     work.part(index);
                 }
             }
-            if complete && asked > work.core.map_asked {
+            if complete && fresh {
                 (work.core.map_asked, work.core.map_seen, work.core.map_serial) = (asked, None, work.core.serial);
             }
             work.core.work = true;

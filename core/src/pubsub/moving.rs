@@ -17,6 +17,7 @@ use super::handle::CommandDone;
 use super::reconciler::Work;
 use crate::ids::ConnId;
 use crate::time::Instant;
+use crate::topology::{Map, Node, Owner};
 
 impl Work<'_> {
     /// A map names another owner of an active channel: it keeps what it has until it has something better.
@@ -37,6 +38,20 @@ impl Work<'_> {
         channel.at = Instant::EPOCH;
         self.note_gap(index);
         self.core.work = true;
+    }
+
+    /// A further map came while a channel waits for its new node to confirm. Where it does not name the old node either,
+    /// messages were lost if that one has more: they come with a gap.
+    pub(super) fn doubt(&mut self, index: u32, map: &Map<'_>, fresh: bool) {
+        let Some(channel) = self.table.get(index).filter(|channel| !channel.active) else { return };
+        let (slot, old) = (channel.slot(), usize::from(channel.old));
+        let owner = slot.map_or(Owner::Unknown, |slot| map.owner(slot));
+        let Owner::Node(owner) = owner else { return };
+        let (owner, old) = (map.node(owner).map(Node::id), self.table.parts.links.get(old).map(|link| link.node));
+        let Some(channel) = self.table.get(index) else { return };
+        if fresh && channel.heard == Heard::Yes && owner != old {
+            channel.heard = Heard::AfterGap;
+        }
     }
 
     /// The map names the node again that the channel was about to leave, and is still subscribed at.

@@ -179,3 +179,19 @@ fn what_a_subscribe_that_was_given_up_has_brought_may_be_old() {
     client.done(2_002, request, OTHER);
     assert!(client.0.is_settled());
 }
+
+/// The slot is elsewhere by a second map, and the new node has not confirmed yet: what the old one has to say then has a gap
+/// before it, since the slot may have come back there with nothing to tell so.
+#[test]
+fn an_old_node_that_a_second_map_does_not_name_either_is_heard_after_a_gap() {
+    let mut client = Client::moving();
+    let _ = client.poll(61).unwrap();
+    assert_eq!(client.push(0, MESSAGE), "message None");
+    client.map(60, 1);
+    assert_eq!(client.push(0, MESSAGE), "message None", "this was known");
+    client.map(70, 1);
+    assert_eq!(client.push(0, MESSAGE), "message Some(30000)");
+    assert_eq!(client.push(0, MESSAGE), "message None");
+    client.map(80, 0);
+    assert_eq!(client.push(0, MESSAGE), "message None", "named again");
+}
