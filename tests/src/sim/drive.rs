@@ -124,6 +124,11 @@ impl World {
                     }
                 }
                 Event::Closed { conn, node, reason } => {
+                    // Also one that the engine gave up while it read.
+                    let ended = self.clients[client].links.iter().rev().copied();
+                    if let Some(link) = { ended }.find(|link| self.links[*link as usize].conn == conn) {
+                        self.note_ended(link, node);
+                    }
                     if let Some(link) = self.link_of(client, conn) {
                         self.client_closes(link, reason);
                     }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use slotwise::cluster::CloseReason;
-use slotwise::ids::ConnId;
+use slotwise::ids::{ConnId, NodeId};
 
 use super::bytes::Bytes;
 use super::check::Planted;
@@ -309,11 +309,21 @@ impl World {
         take.min(len)
     }
 
+    /// A connection ends that was ready, and led to this node.
+    pub(super) fn note_ended(&mut self, link: u32, node: Option<NodeId>) {
+        let at = &mut self.links[link as usize];
+        if at.notes.ready.is_some() {
+            at.notes.ended = Some((self.now, node.or(at.notes.node)));
+        }
+    }
+
     /// The client learns that the stream has ended.
     pub fn lose(&mut self, link: u32) {
         let at = &mut self.links[link as usize];
         let (stage, client, conn) = (at.stage, at.client, at.conn);
-        at.stage = Stage::Gone;
+        let node = self.clients[client].engine.node(conn);
+        self.note_ended(link, node);
+        self.links[link as usize].stage = Stage::Gone;
         let now = self.clients[client].at(self.now);
         self.note_failed(link);
         match stage {

@@ -67,7 +67,11 @@ impl World {
         let links = || at.links.iter().map(|link| &self.links[*link as usize]);
         let pending = links().filter(|link| link.stage == Stage::Dialling && link.notes.node == node).count();
         // A seed's node is known later, and a connection can be ready and break with the same bytes.
-        let broke = |link: &Link| link.notes.node == node && link.notes.heard == at.at(self.now);
+        // Of several that end at one moment, each may have been there still when a dial was decided on.
+        let broke = |link: &Link| {
+            let breaks = link.notes.node == node && link.notes.heard == at.at(self.now);
+            breaks || link.notes.ended == Some((self.now, node))
+        };
         let open = links().any(|link| match link.stage {
             Stage::Open => at.engine.node(link.conn) == node,
             Stage::Dialling => false,

@@ -23,6 +23,8 @@ pub struct LinkNotes {
     pub probed: Option<u64>,
     /// When bytes came last, by the client's clock.
     pub heard: Instant,
+    /// When it ended, if it was open then, and the node it led to.
+    pub ended: Option<(u64, Option<NodeId>)>,
     /// When it was ready for commands.
     pub ready: Option<u64>,
     /// Commands that were written to it, and those of them that the server answered.
@@ -48,6 +50,7 @@ impl Default for LinkNotes {
             taken: 0,
             probed: None,
             heard: Instant::from_micros(0),
+            ended: None,
             ready: None,
             commands: (0, 0),
             lied: None,
