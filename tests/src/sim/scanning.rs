@@ -244,7 +244,8 @@ impl World {
         for key in (0..steady).map(steady_key).chain(written) {
             let key = key.into_bytes();
             // Of two nodes that each hold themselves for the owner and hear nothing of the other, either may have been asked.
-            let sure = !self.servers.is_disputed(Slot::of_key(&key).get());
+            let slot = Slot::of_key(&key).get();
+            let sure = !self.servers.is_disputed(slot) && !self.servers.contested_since(slot, run.since);
             let there = sure && self.servers.readable(&key) && !self.servers.lost_since(&key, run.since);
             if there && !run.keys.contains(&key) {
                 missing.push(key);

@@ -166,6 +166,9 @@ pub struct Servers {
     pub first_news: Option<Vec<u8>>,
     /// When the model wants to be told the time.
     pub(super) alarm: Option<u64>,
+    /// Slots of which two nodes held themselves for the owner when a page of a scan was served, or of which the owner
+    /// lacked a key that others had, and when last.
+    contested: BTreeMap<u16, u64>,
     /// Messages published on each channel.
     pub published: BTreeMap<Vec<u8>, u64>,
     /// Those of them that were published while other nodes held themselves for the owner, and these nodes.
@@ -218,6 +221,7 @@ impl Servers {
             names: BTreeMap::new(),
             first_news: None,
             alarm: None,
+            contested: BTreeMap::new(),
             published: BTreeMap::new(),
             disputed: BTreeMap::new(),
         };
@@ -317,6 +321,23 @@ impl Servers {
     pub fn is_disputed(&self, slot: u16) -> bool {
         let claims = |node: &usize| self.nodes[*node].up && self.model.owner_seen_by(*node, slot) == Some(*node);
         (0..self.nodes.len()).filter(claims).count() > 1
+    }
+
+    /// Notes which of the slots of these keys are in dispute now.
+    pub fn note_disputes(&mut self, keys: impl Iterator<Item = String>, now: u64) {
+        for key in keys {
+            let slot = Slot::of_key(key.as_bytes()).get();
+            if self.contested.get(&slot) != Some(&now) && (self.is_disputed(slot) || !self.readable(key.as_bytes())) {
+                self.contested.insert(slot, now);
+            }
+        }
+    }
+
+    /// Whether a slot was in dispute while a scan was read, since then: either claimant may have been asked, and what one
+    /// of them lacks comes back with the other. Nobody who asks the owner can know.
+    #[must_use]
+    pub fn contested_since(&self, slot: u16, since: u64) -> bool {
+        self.contested.get(&slot).is_some_and(|at| *at >= since)
     }
 
     /// Whether a key was lost with a server's data since then.

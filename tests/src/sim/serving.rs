@@ -14,6 +14,7 @@ use super::net::{Stage, Way};
 use super::servers::{Sent, Session};
 use super::trace::{What, hash_of};
 use super::wire::{self, Request};
+use super::working::steady_key;
 use super::world::{Ev, World};
 
 /// Answers that prove that nothing ran, as servers give them.
@@ -160,6 +161,10 @@ impl World {
             self.set_model_alarm();
         } else {
             let out = self.outward(words, out);
+            if words[0] == b"SCAN" {
+                let tagged = (0..u32::from(self.options.steady)).step_by(2).map(steady_key);
+                self.servers.note_disputes(tagged, self.now);
+            }
             self.served(link, sent, number, &out);
             let out = self.noisy(link, sent, words, &out).unwrap_or(out);
             let (out, later) = self.prompted(link, words, sent).unwrap_or((out, 0));
