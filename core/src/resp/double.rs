@@ -119,6 +119,12 @@ mod tests {
             "1e5.0",
             "nan()x",
             "--1",
+            "ixf",
+            "inF",
+            "infixity",
+            "nxn",
+            "nax",
+            "-nam",
         ] {
             assert!(!DoubleText::accepts(text.as_bytes()), "{text}");
         }

@@ -73,7 +73,12 @@ fn a_limit_met_exactly_is_no_limit_passed() {
     assert_eq!(frames.scan(b"+abcde\r\n").map_err(|error| error.kind()), Err(RespErrorKind::LineTooLong));
     let mut tokens = Tokens::<8>::new(Limits::DEFAULT);
     tokens.set_limits(limits);
-    assert!(tokens.reader(b"+abcde\r\n").next().is_err());
+    let error = tokens.reader(b"+abcde\r\n").next().unwrap_err();
+    assert_eq!(error.kind(), RespErrorKind::LineTooLong);
+    let mut state = TokenState::new();
+    assert_eq!(state.failed(), None);
+    assert_eq!(state.reader(&mut [], &limits, b"+abcde\r\n").next(), Err(error));
+    assert_eq!(state.failed(), Some(error));
 }
 
 #[test]
@@ -244,6 +249,7 @@ mod requests {
 
     #[test]
     fn lines_of_the_greatest_length() {
+        assert_eq!(INLINE_MAX, 65_536);
         let line = "x".repeat(INLINE_MAX);
         let whole = format!("{line}\n");
         assert_eq!(read(RequestLimits::DEFAULT, whole.as_bytes()), Ok(Some(vec![line.clone().into_bytes()])));
@@ -254,6 +260,7 @@ mod requests {
             let count = format!("*{line}x{}", end.replace('\n', "\r\n"));
             assert_eq!(read(RequestLimits::DEFAULT, count.as_bytes()), Err(RequestError::TooBigCountLine), "{end:?}");
         }
+        assert_eq!(read(RequestLimits::DEFAULT, format!("*{line}").as_bytes()), Ok(None));
         let count = format!("*{line}\r\n");
         assert_eq!(read(RequestLimits::DEFAULT, count.as_bytes()), Err(RequestError::InvalidMultibulkLength));
     }
@@ -297,6 +304,17 @@ mod streamed {
         assert_eq!(inner[0].integer(), Some(1));
         assert_eq!(inner[2].children().next().and_then(|child| child.integer()), Some(9));
         assert_eq!(children[1].raw(), b"$?\r\n;1\r\nx\r\n;0\r\n");
+    }
+
+    #[test]
+    fn a_walk_tells_an_end_where_the_beginning_was() {
+        let Ok(Status::Complete((frame, _))) = Frame::new_checked(INPUT, &Limits::DEFAULT) else { panic!() };
+        let depths = |wanted: fn(&Token) -> bool| -> Vec<usize> {
+            frame.walk().filter(|visit| wanted(&visit.token)).map(|visit| visit.depth).collect()
+        };
+        assert_eq!(depths(|token| matches!(token, Token::Open(_))), [1]);
+        assert_eq!(depths(|token| matches!(token, Token::Close)), [1]);
+        assert_eq!(depths(|token| matches!(token, Token::Integer(_))), [2, 3, 1]);
     }
 
     #[test]

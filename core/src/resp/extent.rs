@@ -156,3 +156,26 @@ impl<const D: usize> Frames<D> {
         self.limits = limits;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scalars_within_their_limits_need_no_reader() {
+        let limits = Limits { line: 5, bulk: 8, elements: 0, depth: 0, frame: 9, attributes: 0 };
+        for (buf, taken) in [
+            (&b"+OK\r\n+"[..], Some(5)),
+            (b"-abc\r\n", None),
+            (b"$2\r\nab\r\n", Some(8)),
+            (b"$3\r\nabc\r\n", None),
+            (b":123456\r\n", Some(9)),
+            (b":1234567\r\n", None),
+            (b"$-1\r\n", Some(5)),
+            (b"#t\r\n", Some(4)),
+            (b"*0\r\n", None),
+        ] {
+            assert_eq!(grammar::value(buf, Scalar { buf, limits: &limits }), taken, "{}", buf.escape_ascii());
+        }
+    }
+}

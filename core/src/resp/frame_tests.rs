@@ -154,7 +154,7 @@ fn a_too_deep_frame_can_be_looked_into() {
     assert!(whole.too_deep());
     let children: Vec<_> = whole.children().collect();
     assert_eq!((children.len(), children[1].bytes()), (2, Some(&b"after"[..])));
-    assert_eq!(whole.walk().last().map(|visit| visit.token), Some(Token::TooDeep));
+    assert_eq!(whole.walk().last().map(|visit| (visit.depth, visit.token)), Some((0, Token::TooDeep)));
     assert!(!children[1].too_deep());
 }
 

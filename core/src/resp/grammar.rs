@@ -81,7 +81,7 @@ const NARROW: bool = cfg!(not(target_pointer_width = "64"));
 
 /// Every type, behind its type byte.
 #[inline(never)]
-fn any(kind: u8, input: &[u8]) -> Parsed<'_, Value<'_>> {
+pub(super) fn any(kind: u8, input: &[u8]) -> Parsed<'_, Value<'_>> {
     match kind {
         b'$' => match string(input) {
             Ok((rest, bytes)) => Ok((rest, Value::String(Text::Bulk, bytes))),

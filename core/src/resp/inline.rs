@@ -142,7 +142,7 @@ impl Bytes<'_> {
             }
             (None, [byte, rest @ ..]) => (Step::Byte(*byte), rest),
             (Some(_), []) => return Step::Unbalanced,
-            (Some(b'"'), [b'\\', after @ ..]) if !after.is_empty() => unescape(after),
+            (Some(b'"'), [b'\\', after @ ..]) => unescape(after),
             (Some(b'\''), [b'\\', b'\'', rest @ ..]) => (Step::Byte(b'\''), rest),
             (Some(quote), [byte, rest @ ..]) if *byte == quote => {
                 if rest.first().is_some_and(|&byte| !is_blank(byte)) {
@@ -158,7 +158,7 @@ impl Bytes<'_> {
     }
 }
 
-/// The byte that an escape stands for; `after` is what follows the backslash, not empty.
+/// The byte that an escape stands for; `after` is what follows the backslash, which stands for itself at the end.
 fn unescape(after: &[u8]) -> (Step, &[u8]) {
     if let [b'x', high, low, rest @ ..] = after
         && let (Some(high), Some(low)) = (hex(*high), hex(*low))

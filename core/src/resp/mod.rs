@@ -48,6 +48,8 @@ mod walk;
 #[cfg(test)]
 mod edge_tests;
 #[cfg(test)]
+mod fast_tests;
+#[cfg(test)]
 mod frame_tests;
 #[cfg(test)]
 mod tests;

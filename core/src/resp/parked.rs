@@ -107,7 +107,7 @@ mod tests {
     use std::format;
     use std::vec::Vec;
 
-    const REPLIES: [&[u8]; 7] = [
+    const REPLIES: [&[u8]; 8] = [
         b"*2\r\n$5\r\nhello\r\n*1\r\n:-12\r\n",
         b"|1\r\n+a\r\n:1\r\n%1\r\n+k\r\n#t\r\n",
         b"*2\r\n>2\r\n+x\r\n+y\r\n+in\r\n,1.5e3\r\n",
@@ -115,6 +115,7 @@ mod tests {
         b"=7\r\ntxt:abc\r\n",
         b"*1\r\n*1\r\n*1\r\n*2\r\n>1\r\n:1\r\n:2\r\n:3\r\n",
         b"*2\r\n:1\r\n:1x\r\n",
+        b"*1\r\n*1\r\n*1\r\n*2\r\n>2\r\n:1\r\n*1\r\n>1\r\n",
     ];
 
     /// The end of a value, fed byte by byte, with or without parking between the bytes.
@@ -148,5 +149,6 @@ mod tests {
     fn fresh_is_fresh() {
         let parked = format!("{:?}", Parked::park(&FrameState::new()));
         assert_eq!(parked, format!("{:?}", Parked::FRESH));
+        assert_eq!(Parked::FRESH.with_whole(7).resume(&Limits::DEFAULT).tokens.whole, 7);
     }
 }

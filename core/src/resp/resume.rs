@@ -182,13 +182,10 @@ impl<'a> TokenReader<'_, 'a> {
             return Err(self.fail(Kind::TooManyElements, start));
         }
         let body = match head {
-            Head::Line(_) => None,
-            Head::String(kind, len) => Some(self.string_limits(kind, len)?),
-            _ => Some(0),
+            Head::String(kind, len) => self.string_limits(kind, len)?,
+            _ => 0,
         };
-        if let Some(body) = body {
-            self.frame_limit(body)?;
-        }
+        self.frame_limit(body)?;
         let token = match head {
             Head::Line(kind) => {
                 self.state.stage = Stage::Line(Line::new(kind));

@@ -186,6 +186,8 @@ fn malformed_in_every_cutting() {
         (b"$04\r\n", K::BadLength, 2),
         (b"$00\r\n", K::BadLength, 2),
         (b"$1 \r\n", K::BadLength, 2),
+        (b"$1?\r\n", K::BadLength, 2),
+        (b"*-?\r\n", K::BadLength, 2),
         (b"$9223372036854775808\r\n", K::BadLength, 19),
         (b"$10\r\n0123456789\r\n", K::BulkTooLong, 0),
         (b"$4294967297\r\n", K::BulkTooLong, 0),
@@ -289,6 +291,8 @@ fn streamed_values() {
         (b"$?\r\n;-1\r\n", K::BadLength, 5),
         (b"$?\r\n;5\r\n01234\r\n;5\r\n01234\r\n", K::BulkTooLong, 15),
         (b"$?\r\n;1\r\nab\r\n", K::BadTerminator, 9),
+        // Nine bytes in all are just not too many.
+        (b"$?\r\n;5\r\n01234\r\n;4\r\n0123\r\n;0\r\n?", K::UnknownType, 29),
         (b"*1\r\n*1\r\n*1\r\n*?\r\n.\r\n", K::StreamedTooDeep, 12),
         (b">?\r\n", K::BadLength, 1),
     ] {
@@ -381,6 +385,12 @@ fn limits_are_inclusive() {
     let exact = b"*5\r\n$9\r\n012345678\r\n$9\r\n012345678\r\n$9\r\n012345678\r\n+123\r\n+xy\r\n";
     assert_eq!(exact.len(), 60);
     assert_eq!(all_cuttings(exact, &limits()).1.error, None);
+    // A value that begins where the frame limit is passes it with its first byte.
+    for value in ["+xy\r\n", "-\r\n", ":1\r\n", "$1\r\na\r\n", "*0\r\n", ",1\r\n"] {
+        let input = ["*1\r\n", value].concat();
+        let error = all_cuttings(input.as_bytes(), &Limits { frame: 4, ..limits() }).1.error.unwrap();
+        assert_eq!((error.kind(), error.offset()), (RespErrorKind::FrameTooLong, 4), "{value:?}");
+    }
     // Each top-level value has a frame limit of its own.
     assert_eq!(read(&b"+1234567\r\n".repeat(20), &[3; 99], &limits(), 0).1.error, None);
 }

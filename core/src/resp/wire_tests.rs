@@ -42,6 +42,17 @@ proptest! {
 }
 
 #[test]
+fn lengths_of_every_width_are_written() {
+    for len in [0, 1, 9, 10, 11, 99, 100, 101, 999, 1000] {
+        let arg = vec![b'x'; len];
+        let mut out = vec![0; len + 99];
+        let used = encode(&[&arg[..]], &mut out).unwrap();
+        let expected = [std::format!("*1\r\n${len}\r\n").as_bytes(), &arg, b"\r\n"].concat();
+        assert_eq!(out[..used], expected);
+    }
+}
+
+#[test]
 fn a_buffer_too_small_is_named() {
     let command = ["SET", "key", "value"];
     let needed = encoded_len(&command).unwrap();
