@@ -102,6 +102,23 @@ fn readers_tell_where_they_are() {
 }
 
 #[test]
+fn more_values_than_one_level_can_count_are_awaited_in_turns() {
+    let mut state = TokenState::new();
+    let limits = Limits { depth: 0, ..Limits::DEFAULT };
+    let deep = b"*2147483647\r\n".repeat(3);
+    assert_eq!(state.reader(&mut [], &limits, &deep).next(), Ok(None));
+    let awaited = 3 * u64::from(u32::MAX >> 1) - 2;
+    assert_eq!((u64::from(state.top.remaining) + state.fold, state.fold > 9), (awaited, true));
+    // As if all but the last of the first turn had been read, and then of the second.
+    for rest in [state.fold, 0] {
+        state.top.remaining = 1;
+        let token = state.reader(&mut [], &limits, b":1\r\n").next();
+        assert_eq!(token, Ok((rest == 0).then_some(Token::TooDeep)));
+        assert_eq!((state.fold, state.at_boundary()), (0, rest == 0));
+    }
+}
+
+#[test]
 fn a_verbatim_string_begins_with_the_last_byte_of_its_format() {
     let mut tokens = Tokens::<4>::new(Limits::DEFAULT);
     let input = b"=10\r\ntxt:abcdef\r\n";
