@@ -73,7 +73,7 @@ pub(super) fn skip(bytes: &[u8], values: u64) -> Option<&[u8]> {
 /// Takes what follows a header, and by how much it changes the number of values to come: each counts for one less,
 /// its children for more. No sum of these can overflow: there are fewer than 2^32 children to each of fewer than
 /// 2^32 headers.
-struct Passed;
+pub(super) struct Passed;
 
 impl<'a> Accept<'a> for Passed {
     type Out = (&'a [u8], u64);
@@ -92,7 +92,7 @@ impl<'a> Accept<'a> for Passed {
 }
 
 /// Takes a header as a token.
-struct Head;
+pub(super) struct Head;
 
 impl<'a> Accept<'a> for Head {
     type Out = (Token<'a>, &'a [u8]);

@@ -4,24 +4,14 @@
 use std::format;
 use std::vec::Vec;
 
-use super::grammar::{Accept, Value, any, line_end, value};
+use super::children::{Head, Passed};
+use super::grammar::{any, line_end, value};
 use super::*;
 use crate::limits::Limits;
 
-/// Hands out what was read, whatever it is.
-struct Taken;
-
-impl<'a> Accept<'a> for Taken {
-    type Out = (Token<'a>, &'a [u8]);
-
-    fn accept(self, rest: &'a [u8], value: Value<'a>) -> Option<Self::Out> {
-        Some((value.token(), rest))
-    }
-}
-
 /// Both forms of the grammar: by place for each common type, and in one function for narrow registers.
 fn read(input: &[u8]) -> Option<(Token<'_>, &[u8])> {
-    let found = value(input, Taken);
+    let found = value(input, Head);
     let (kind, body) = input.split_first()?;
     let narrow = any(*kind, body).ok().map(|(rest, value)| (value.token(), rest));
     assert_eq!(found, narrow, "{}", input.escape_ascii());
@@ -188,6 +178,21 @@ fn a_reader_takes_what_passes_no_limit_and_leaves_what_may() {
         assert_eq!(taken(text, limits[1]), !counts, "{}", text.escape_ascii());
         assert!(taken(text, Limits { frame: bytes, ..limits[0] }));
         assert!(!taken(text, Limits { frame: bytes - 1, ..limits[0] }));
+    }
+}
+
+#[test]
+fn a_header_tells_how_many_values_more_to_pass() {
+    for &(text, token) in WHOLE {
+        let more = match token {
+            Token::Array(count) | Token::Set(count) => u64::from(count).wrapping_sub(1),
+            Token::Map(count) => u64::from(2 * count) - 1,
+            // Neither counts itself.
+            Token::Push(count) => u64::from(count),
+            Token::Attribute(count) => u64::from(2 * count),
+            _ => u64::MAX,
+        };
+        assert_eq!(value(text, Passed), Some((&b""[..], more)), "{}", text.escape_ascii());
     }
 }
 

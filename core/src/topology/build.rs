@@ -254,11 +254,11 @@ impl<'a> MapMut<'a> {
             // A table too small for all nodes keeps the first ones, so indexes stay the same.
             debug_assert_eq!(copy, index, "nodes are copied in order");
             self.chain(copy);
-            let link = if node.is_primary() { NONE } else { node.link };
             if let Some(place) = self.node_mut(copy) {
                 let Node { bucket, chain, .. } = *place;
                 let (at, len) = place.hosts();
-                *place = Node { bucket, chain, link, ..*node };
+                // What links a primary to its replicas is made anew in the end.
+                *place = Node { bucket, chain, ..*node };
                 place.set_hosts(at, len);
             }
         }

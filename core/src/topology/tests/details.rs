@@ -87,6 +87,23 @@ fn nodes_are_spread_over_the_buckets() {
 }
 
 #[test]
+fn every_node_is_found_in_a_copy_of_another_size() {
+    for (from, to) in [(40, 90), (90, 40), (300, 41)] {
+        let mut tables = Tables::new(from, 16, 64, false);
+        let mut map = tables.map_mut();
+        map.clear();
+        let nodes: Vec<_> = (0..40).map(|n| map.add_node(&primary(n, n + 1))).collect();
+        map.add_range(range(0, 16_383), nodes[0]).unwrap();
+        map.finish().unwrap();
+        let mut copy = Tables::new(to, 16, 64, false);
+        copy.map_mut().copy_from(&tables.map()).unwrap();
+        for (n, index) in nodes.into_iter().enumerate() {
+            assert_eq!(copy.map().find(&id(n as u16)), index, "{n} of {from} in {to}");
+        }
+    }
+}
+
+#[test]
 fn the_other_replicas_follow_a_promoted_one() {
     let mut tables = Tables::new(8, 16, 64, false);
     let mut map = tables.map_mut();

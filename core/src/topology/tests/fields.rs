@@ -63,6 +63,21 @@ fn of_two_equal_primaries_the_first_is_elected() {
 }
 
 #[test]
+#[cfg(feature = "shards-reply")]
+fn nodes_that_change_places_are_found_and_so_are_those_before() {
+    let node = |n: u16, role: &str| format!("{{id @{n} port :{n} endpoint h role {role} health online}}");
+    let shards: Vec<_> = (0..8)
+        .map(|n| format!("{{slots [:{n} :{n}] nodes [{} {}]}}", node(2 * n + 1, "replica"), node(2 * n + 2, "master")))
+        .collect();
+    let mut map = Small::new();
+    map.apply(&resp(&format!("[{}]", shards.join(" "))), ReplyKind::Shards, &context()).unwrap();
+    for n in 1..=16 {
+        let found = map.map().find(&id(n)).and_then(|index| map.map().node(index).map(Node::port));
+        assert_eq!(found, Some(n));
+    }
+}
+
+#[test]
 #[cfg(feature = "nodes-reply")]
 fn the_last_line_may_end_anywhere_behind_its_epoch() {
     let line = format!("{} h:1@2 master - 0 0 4", id_text(1));
