@@ -226,6 +226,7 @@ fn errors_have_words_and_names() {
     ];
     for (kind, name) in kinds {
         assert_eq!(kind.name(), name);
+        assert_eq!(RespError::new(kind, 7).to_string(), format!("{kind} at byte 7"));
         assert!(!kind.to_string().is_empty());
     }
 }
@@ -287,6 +288,8 @@ mod requests {
         let mut requests = Requests::<2, 3>::new(RequestLimits::DEFAULT);
         let parsed = requests.read(b"\"a\\tb\" c\n").unwrap();
         assert_eq!(parsed.request.unwrap().iter().collect::<Vec<_>>(), [&b"a\tb"[..], b"c"]);
+        let request = requests.read(b"c \"a\\tb\"\n").unwrap().request.unwrap();
+        assert_eq!((request.get(1), request.get(2)), (Some(&b"a\tb"[..]), None));
         let needed = RequestError::NoRoom { spans: 3, text: 4 };
         assert_eq!(requests.read(b"\"abcd\" e f\n").map(|_| ()), Err(needed));
     }
@@ -332,6 +335,13 @@ mod streamed {
         assert_eq!(depths(|token| matches!(token, Token::Open(_))), [1]);
         assert_eq!(depths(|token| matches!(token, Token::Close)), [1]);
         assert_eq!(depths(|token| matches!(token, Token::Integer(_))), [2, 3, 1]);
+        let mut walk = frame.walk();
+        walk.nth(1);
+        walk.skip_children();
+        assert_eq!(
+            walk.next().map(|visit| (visit.depth, visit.token)),
+            Some((1, Token::Begin { kind: Text::Bulk, len: None }))
+        );
     }
 
     #[test]

@@ -251,3 +251,23 @@ impl<'a, A: Args + ?Sized> Iterator for Segments<'a, A> {
 }
 
 impl<A: Args + ?Sized> FusedIterator for Segments<'_, A> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_arguments_as_a_server_takes() {
+        struct Many(usize);
+        impl Args for Many {
+            fn count(&self) -> usize {
+                self.0
+            }
+            fn arg(&self, _: usize) -> Option<&[u8]> {
+                None
+            }
+        }
+        assert_eq!(checked_count(&Many((1 << 31) - 1)), Ok((1 << 31) - 1));
+        assert_eq!(checked_count(&Many(1 << 31)), Err(EncodeError::TooManyArguments));
+    }
+}

@@ -6,6 +6,7 @@ use std::vec::Vec;
 
 use super::children::{Head, Passed};
 use super::grammar::{any, line_end, value};
+use super::header::{First, Header};
 use super::*;
 use crate::limits::Limits;
 
@@ -242,5 +243,19 @@ fn bytes_of_a_header_are_taken_quietly() {
         let mut reader = state.reader(&mut levels, &Limits::DEFAULT, &text[1..]);
         assert_eq!((reader.quiet(), reader.consumed()), (false, header - 1));
         assert_eq!(state.offset(), header as u64);
+    }
+}
+
+#[test]
+fn a_digit_behind_the_first_is_taken_at_once() {
+    for kind in [b':', b'$', b'*', b'%'] {
+        let Ok(First::More(mut header)) = Header::first(kind) else { panic!("{kind}") };
+        assert!(!header.push_digit(b'1'), "the first is for the slow way");
+        assert!(
+            header.push_quiet(b'1') && !header.push_digit(b'x') && !header.push_digit(b'/') && !header.push_digit(b':')
+        );
+        assert!((0..17).all(|_| header.push_digit(b'9')));
+        assert!(!header.push_digit(b'9'), "the 19th may be too much");
+        assert!(header.push_quiet(b'\r') && !header.push_digit(b'9'));
     }
 }

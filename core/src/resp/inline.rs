@@ -58,11 +58,11 @@ impl<'a> Iterator for Words<'a> {
             return None;
         }
         let mut bytes = Bytes { rest: line, quote: None };
-        let (mut len, mut plain) = (0_usize, true);
+        let mut len = 0_usize;
         loop {
             match bytes.step() {
                 Step::Byte(_) => len = len.saturating_add(1),
-                Step::Mark => plain = false,
+                Step::Mark => {}
                 Step::End => break,
                 Step::Unbalanced => {
                     self.rest = &[];
@@ -72,8 +72,8 @@ impl<'a> Iterator for Words<'a> {
         }
         self.rest = bytes.rest;
         let source = line.get(..line.len().saturating_sub(bytes.rest.len())).unwrap_or_default();
-        // An escape makes the source longer than the word without a mark of its own.
-        Some(Ok(Word { source, len, plain: plain && source.len() == len }))
+        // Quotes and escapes alike make the source longer than the word.
+        Some(Ok(Word { source, len, plain: source.len() == len }))
     }
 }
 

@@ -202,6 +202,7 @@ fn malformed_in_every_cutting() {
         (b"!-1\r\n", K::BadLength, 1),
         (b"=-1\r\n", K::BadLength, 1),
         (b">-1\r\n", K::NullPush, 1),
+        (b">1-1\r\n", K::BadLength, 2),
         (b"*1\r\n:1\n", K::BadTerminator, 6),
         (b"$3\r\nabcd\r\n", K::BadTerminator, 7),
         (b"$3\r\nabc\rx", K::BadTerminator, 8),
