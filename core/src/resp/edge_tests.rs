@@ -260,6 +260,10 @@ mod requests {
         let any = RequestLimits { arguments: u64::MAX, ..limits };
         assert_eq!(read(any, more.as_bytes()), Err(RequestError::InvalidMultibulkLength));
 
+        let guest = RequestLimits { unauthenticated: true, ..RequestLimits::DEFAULT };
+        assert_eq!(read(guest, b"*10\r\n"), Ok(None));
+        assert_eq!(read(guest, b"*1\r\n$16384\r\n"), Ok(None));
+
         let mut requests = Requests::<4, 64>::new(limits);
         requests.set_limits(RequestLimits::DEFAULT);
         assert!(requests.read(b"*3\r\n$4\r\nPING\r\n").is_ok());
