@@ -114,6 +114,25 @@ fn new_subcommands_of_a_known_command() {
     });
 }
 
+/// More key specifications than can be numbered: commands that need one more are left out, and no others.
+#[test]
+fn a_full_list_of_specifications() {
+    let old = |name: &str, first: u8, step: u8| {
+        format!("*6\r\n{}:-2\r\n*0\r\n:{first}\r\n:{first}\r\n:{step}\r\n", bulk(name))
+    };
+    let mut commands: Vec<String> =
+        (0..256_u16).map(|n| old(&format!("m{n}"), n as u8 / 2 + 1, n as u8 % 2 + 1)).collect();
+    commands.extend([old("none", 0, 0), old("again", 7, 1), old("more", 200, 1)]);
+    let reply = format!("*{}\r\n{}", commands.len(), commands.concat());
+    with([2_000, 300, 1_024, 300], reply.as_bytes(), |added, left_out, table| {
+        assert_eq!((added, left_out), (258, 1));
+        assert_eq!(key_text(&table, "none a b"), "");
+        assert_eq!(key_text(&table, "again 1 2 3 4 5 6 7 8"), "7");
+        assert_eq!(key_text(&table, "m255 x"), "");
+        assert_eq!(table.find(&["more"]).unwrap_err(), CommandError::Unknown);
+    });
+}
+
 proptest! {
     /// Whatever room there is: what does not fit is counted, and the base still answers.
     #[test]

@@ -425,6 +425,12 @@ fn short_strings_come_whole_if_asked() {
     assert_eq!(reader.next(), Ok(Some(Token::Chunk { bytes: b"", last: true })));
     assert!(reader.at_boundary());
     assert_eq!(reader.next(), Ok(Some(Token::Begin { kind: Text::Bulk, len: Some(6) })));
+    // A begun string is taken as it comes: the buffer need not have room for it.
+    for (part, last) in [(&b"ab"[..], false), (b"cd", false), (b"ef\r\n", true)] {
+        let mut reader = tokens.reader(part);
+        assert_eq!(reader.next(), Ok(Some(Token::Chunk { bytes: &part[..2], last })));
+        assert_eq!((reader.next(), reader.consumed()), (Ok(None), part.len()));
+    }
 }
 
 proptest::proptest! {
