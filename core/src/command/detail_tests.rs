@@ -106,6 +106,14 @@ fn a_packed_table_has_room_in_its_buckets() {
     }
 }
 
+#[test]
+fn a_name_that_no_command_has_fails_the_build() {
+    for name in ["GE", "GETT", "NOPE", "CLUSTER NOPE", ""] {
+        let packed = std::panic::catch_unwind(|| Packed::<0, 0, 0>::rows(&["SET", name]));
+        assert!(packed.is_err(), "{name}");
+    }
+}
+
 /// An entry of a COMMAND reply as servers before 7.0 sent it, with the positions of its keys.
 fn legacy(name: &str, [first, last, step]: [i8; 3], subcommands: &str) -> String {
     let name = format!("${}\r\n{name}\r\n", name.len());
