@@ -9,6 +9,7 @@ use std::vec::Vec;
 use super::*;
 use crate::limits::Limits;
 use crate::resp::{Frame, Status};
+use crate::slot::Slot;
 
 fn analysed(line: &str) -> Analysis<'static> {
     let words: Vec<&str> = line.split(' ').collect();
@@ -83,6 +84,9 @@ fn options_are_passed_with_their_values() {
     assert!(!analysed("XREAD CLAIM BLOCK STREAMS a 0").blocking());
     assert_eq!(analysed("MGET {a}1 {a}2 {a}3").key_count(), 3);
     assert_eq!(analysed("PING").key_count(), 0);
+    let slot = Some(Slot::of_key(b"a"));
+    assert_eq!((analysed("GET {a}1").slot(), analysed("GET {a}1").spec(9).unwrap().target.slot()), (slot, slot));
+    assert_eq!((analysed("ECHO x").slot(), analysed("ECHO x").spec(9).unwrap().target.slot()), (None, None));
 }
 
 #[test]
