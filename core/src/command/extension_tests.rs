@@ -86,6 +86,19 @@ fn key_words_forwards_and_backwards() {
 }
 
 #[test]
+fn a_number_of_keys() {
+    let spec = "%3\r\n+flags\r\n~1\r\n+RO\r\n+begin_search\r\n%2\r\n+type\r\n+index\r\n+spec\r\n%1\r\n+index\r\n:2\r\n\
+        +find_keys\r\n%2\r\n+type\r\n+keynum\r\n+spec\r\n%3\r\n+keynumidx\r\n:0\r\n+firstkey\r\n:2\r\n+keystep\r\n:3\r\n";
+    let reply = format!("*1\r\n{}", entry("mod.n", &[], &[], &[spec.into()], &[]));
+    with([64, 4, 8, 4], reply.as_bytes(), |added, left_out, table| {
+        assert_eq!((added, left_out), (1, 0));
+        assert_eq!(key_text(&table, "mod.n x 2 y a 1 2 b 3 4"), "a b");
+        assert_eq!(key_text(&table, "mod.n x 1 y a 1 2"), "a");
+        assert_eq!(key_text(&table, "mod.n x 3 y a 1 2 b 3 4"), "");
+    });
+}
+
+#[test]
 fn what_is_not_understood_is_left_out() {
     let reply = format!(
         "*5\r\n{}{}{}_\r\n{}",
