@@ -72,6 +72,14 @@ fn only_what_asks_for_nothing_is_harmless() {
 fn values_of_options_are_no_options() {
     for (line, found) in [
         ("SORT k ASC STORE d", "k d"),
+        // Words of the length of an option are not therefore options.
+        ("SORT k XX STORE d", "k d"),
+        ("SORT k XXX STORE d", "k d"),
+        ("SORT k XXXXX STORE d", "k d"),
+        ("XREAD XXXXXXX STREAMS a 0", "a"),
+        ("XREAD XXXXX STREAMS a 0", "a"),
+        ("MIGRATE h 1  0 5 XXXX KEYS a b", "a b"),
+        ("MIGRATE h 1  0 5 XXXXX KEYS a b", "a b"),
         ("SORT k GET STORE STORE d", "k d"),
         ("SORT k BY STORE STORE d", "k d"),
         ("SORT k LIMIT 0 STORE STORE d", "k d"),
@@ -112,6 +120,12 @@ fn a_name_that_no_command_has_fails_the_build() {
         let packed = std::panic::catch_unwind(|| Packed::<0, 0, 0>::rows(&["SET", name]));
         assert!(packed.is_err(), "{name}");
     }
+}
+
+#[test]
+fn names_take_no_more_room_than_they_need() {
+    assert_eq!(Packed::<0, 0, 0>::bytes(&["GET", "CLUSTER SLOTS"]), "GETCLUSTERSLOTS".len());
+    assert_eq!(FULL.names.len(), FULL.entries.iter().map(|entry| usize::from(entry.name_len)).sum());
 }
 
 /// An entry of a COMMAND reply as servers before 7.0 sent it, with the positions of its keys.
