@@ -116,7 +116,7 @@ fn a_packed_table_has_room_in_its_buckets() {
 
 #[test]
 fn a_name_that_no_command_has_fails_the_build() {
-    for name in ["GE", "GETT", "NOPE", "CLUSTER NOPE", ""] {
+    for name in ["GE", "GETT", "NOPE", "CLUSTER NOPE", "CLUSTER.SLOTS", "CLUSTERSSLOTS", "GE|", ""] {
         let packed = std::panic::catch_unwind(|| Packed::<0, 0, 0>::rows(&["SET", name]));
         assert!(packed.is_err(), "{name}");
     }
@@ -125,6 +125,8 @@ fn a_name_that_no_command_has_fails_the_build() {
 #[test]
 fn names_take_no_more_room_than_they_need() {
     assert_eq!(Packed::<0, 0, 0>::bytes(&["GET", "CLUSTER SLOTS"]), "GETCLUSTERSLOTS".len());
+    let (entries, specs) = (size_of_val(FULL.entries), size_of_val(FULL.specs));
+    assert_eq!(FULL.size(), FULL.names.len() + entries + 2 * FULL.buckets.len() + specs);
     assert_eq!(FULL.names.len(), FULL.entries.iter().map(|entry| usize::from(entry.name_len)).sum());
 }
 

@@ -96,6 +96,7 @@ fn what_a_table_says_of_itself() {
         assert_eq!(analysed(line).command().arity(), arity, "{line}");
     }
     assert_eq!(ResponsePolicy::DefaultKeyed.name(), "default");
+    assert_eq!(RequestPolicy::Default.name(), "default");
 }
 
 #[test]
@@ -205,6 +206,7 @@ fn words_of_a_server_for_policies_and_flags() {
         for (word, policy) in &requests {
             let found = table.find(&[format!("req.{word}"), "key".to_owned()]).unwrap();
             assert_eq!(found.request_policy(), *policy, "{word}");
+            assert_eq!(policy.name(), *word);
         }
         for (word, policy) in &responses {
             let found = table.find(&[format!("res.{word}"), "key".to_owned()]).unwrap();
