@@ -94,6 +94,7 @@ fn what_a_table_says_of_itself() {
     assert!((4_000..=12 * 1024).contains(&FULL.size()), "{}", FULL.size());
     for (line, arity) in [("GET a", 2), ("MGET a", -2), ("PING", -1), ("SET a 1", -3)] {
         assert_eq!(analysed(line).command().arity(), arity, "{line}");
+        assert_eq!(analysed(line).name(), line.split(' ').next().unwrap_or_default());
     }
     assert_eq!(ResponsePolicy::DefaultKeyed.name(), "default");
     assert_eq!(RequestPolicy::Default.name(), "default");
