@@ -98,6 +98,20 @@ fn a_number_of_keys() {
     });
 }
 
+/// The name counts as an argument, so that nothing fits an arity of 0.
+#[test]
+fn an_arity_that_cannot_be() {
+    let old = |name: &str, arity: i8| format!("*6\r\n{}:{arity}\r\n*0\r\n:0\r\n:0\r\n:0\r\n", bulk(name));
+    let reply = format!("*3\r\n{}{}{}", old("none", 0), old("one", 1), old("any", -1));
+    with([64, 4, 8, 4], reply.as_bytes(), |added, left_out, table| {
+        assert_eq!((added, left_out), (3, 0));
+        for (name, takes) in [("none", [false; 2]), ("one", [true, false]), ("any", [true; 2])] {
+            let taken = [analyse(&table, &[name]).is_ok(), analyse(&table, &[name, "x"]).is_ok()];
+            assert_eq!(taken, takes, "{name}");
+        }
+    });
+}
+
 #[test]
 fn what_is_not_understood_is_left_out() {
     let reply = format!(
