@@ -9,7 +9,7 @@ use crate::fmt::debug;
 use crate::ids::NodeId;
 use crate::pipeline::{Budget, Decision, Entry, Flag, GroupRetry, Kind, Outcome, Place, Reason, decide};
 use crate::resp::{Frame, Token};
-use crate::server_error::{Redirect, RedirectTarget, ServerError};
+use crate::server_error::{ErrorKind, Redirect, RedirectTarget, ServerError};
 use crate::slot::Slot;
 use crate::time::{Duration, Instant, Stamp};
 use crate::topology::{NodeIndex, Owner, Reason as Why};
@@ -250,6 +250,11 @@ impl Engine<'_> {
             Decision::Later { refresh } => {
                 self.refresh_if(now, refresh);
                 self.tell_refused(head, conn, Some(line));
+                if error.kind() == ErrorKind::Unblocked {
+                    // The node is no primary any more and closes the connection behind this: what went out on it now would
+                    // be lost.
+                    self.drain(conn);
+                }
                 self.take_head(conn);
                 let entry = self.entry(head);
                 entry.count_attempt();
@@ -353,12 +358,17 @@ impl Engine<'_> {
             return Some(found);
         }
         debug!("connection {}: MOVED to itself", conn);
+        self.drain(conn);
+        self.s.refresh.request(now, Why::Redirect(None));
+        None
+    }
+
+    /// The connection takes no more commands, and closes once those in flight are answered.
+    fn drain(&mut self, conn: u32) {
         let entry = self.conn(conn);
         if entry.state == ConnState::Ready {
             entry.state = ConnState::Draining;
         }
-        self.s.refresh.request(now, Why::Redirect(None));
-        None
     }
 
     fn seed_identified(&mut self, now: Instant, conn: u32, frame: &Frame<'_>) {

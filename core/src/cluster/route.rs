@@ -75,7 +75,10 @@ impl Engine<'_> {
         match self.map().owner(slot) {
             Owner::Node(primary) => {
                 // What was redirected goes where it was sent: a replica that does not serve the slot would only say so again.
-                let reads = entry.has(Flag::READ) && !entry.has(Flag::SUBSCRIBE) && entry.hops == 0;
+                // What was refused or lost goes to the primary and to replicas by turns: one that is loading, or has lost
+                // its primary, may be so for long.
+                let fresh = entry.hops == 0 && entry.attempts() & 1 == 0;
+                let reads = entry.has(Flag::READ) && !entry.has(Flag::SUBSCRIBE) && fresh;
                 let turn = self.s.turn;
                 let replica = if reads {
                     pick_reader(self.s.config.read_from(), &self.map(), primary, turn.into())

@@ -2,6 +2,7 @@
 //! million. 40 bytes where pointers have 32 bits, else 48.
 
 use crate::command::{Access, CommandSpec, Target};
+use crate::ids::NodeId;
 use crate::pipeline::list::{Ix, Link, Linked};
 use crate::pipeline::outcome::{Failure, Outcome, Reason};
 use crate::pipeline::retry::may_resend;
@@ -285,7 +286,12 @@ impl Entry {
 
     /// The submitted facts as far as the decision on an error reply needs them.
     pub(crate) fn spec(&self) -> CommandSpec {
-        let target = self.slot().map_or(Target::AnyNode, Target::Slot);
+        let target = match self.aim() {
+            Aim::Slot(slot) => Target::Slot(slot),
+            // Which one does not matter for what is decided by this.
+            Aim::Node(_) => Target::Node(NodeId::from_bytes([0; 20])),
+            Aim::AnyNode | Aim::AnyPrimary => Target::AnyNode,
+        };
         let access = if self.has(Flag::READ) { Access::Read } else { Access::Write };
         CommandSpec { script_like: self.has(Flag::SCRIPT), ..CommandSpec::new(target, access, self.len) }
     }

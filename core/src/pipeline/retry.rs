@@ -1,7 +1,7 @@
 //! What to do with an error reply, decided on evidence: what the server said, what the command is, what was tried.
 
 use crate::command::{Access, CommandSpec, RetryPermission, Target};
-use crate::server_error::{Executed, Redirect, RedirectTarget, RetryWhere, ServerError};
+use crate::server_error::{ErrorKind, Executed, Redirect, RedirectTarget, RetryWhere, ServerError};
 use crate::slot::Slot;
 
 /// What happens to a command after an error reply.
@@ -58,7 +58,12 @@ pub fn decide<'a>(error: &ServerError<'a>, spec: &CommandSpec, budget: Budget, f
             (true, false) => Decision::Moved(target),
         };
     }
-    let later = matches!(class.retry, RetryWhere::Delay | RetryWhere::OtherNode);
+    let later = match class.retry {
+        RetryWhere::Delay => true,
+        // The node that the caller names is no primary, and will hardly become one meanwhile.
+        RetryWhere::OtherNode => error.kind() != ErrorKind::ReadOnly || !matches!(spec.target, Target::Node(_)),
+        RetryWhere::Never | RetryWhere::Redirect => false,
+    };
     if later && class.executed == Executed::No && budget.attempts < budget.max_attempts {
         return Decision::Later { refresh: class.refresh };
     }
@@ -86,6 +91,7 @@ pub fn may_resend(spec: &CommandSpec) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::NodeId;
 
     const FRESH: Budget = Budget { hops: 0, max_hops: 5, attempts: 0, max_attempts: 5 };
 
@@ -126,6 +132,18 @@ mod tests {
         assert_eq!(on(b"TRYAGAIN Multiple keys request during rehashing of slot", &script, FRESH), "deliver");
         let spent = Budget { attempts: 5, ..FRESH };
         assert_eq!(on(b"TRYAGAIN Multiple keys request during rehashing of slot", &spec(7), spent), "deliver");
+    }
+
+    #[test]
+    fn a_replica_that_the_caller_names_is_not_asked_for_writes_again() {
+        let read_only = b"READONLY You can't write against a read only replica.";
+        let master_down = b"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
+        let keyless = CommandSpec::new(Target::AnyPrimary, Access::Write, 1);
+        let there = CommandSpec { target: Target::Node(NodeId::from_bytes([7; 20])), ..keyless };
+        assert_eq!(on(read_only, &spec(7), FRESH), "later and refresh");
+        assert_eq!(on(read_only, &keyless, FRESH), "later and refresh");
+        assert_eq!(on(read_only, &there, FRESH), "deliver and refresh");
+        assert_eq!(on(master_down, &there, FRESH), "later and refresh");
     }
 
     #[test]

@@ -15,6 +15,8 @@ enum Then {
     Asked,
     /// It is sent again after a pause.
     Later,
+    /// The same, on a new connection: the node closes this one.
+    Anew,
 }
 
 /// An error, what becomes of its command, and whether the topology is asked for.
@@ -41,8 +43,8 @@ const ROWS: [(&str, Then, bool); 36] = [
     ("OOM command not allowed when used memory > 'maxmemory'.", Then::Told, false),
     ("MISCONF Errors writing to the AOF file: No space left on device", Then::Told, false),
     ("UNBLOCKED client unblocked via CLIENT UNBLOCK", Then::Told, false),
-    ("UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)", Then::Later, true),
-    ("UNBLOCKED force unblock from blocking operation, instance state changed (master -> slave?)", Then::Later, true),
+    ("UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)", Then::Anew, true),
+    ("UNBLOCKED force unblock from blocking operation, instance state changed (master -> slave?)", Then::Anew, true),
     ("EXECABORT Transaction discarded because of previous errors.", Then::Told, false),
     ("EXECABORT Transaction discarded because of: OOM command not allowed", Then::Told, false),
     ("NOSCRIPT No matching script.", Then::Told, false),
@@ -85,8 +87,18 @@ fn errors_are_dealt_with_row_by_row() {
         assert_eq!(world.sent[&b].contains(&name), then == Then::Moved, "{line}: {:?}", world.sent);
         assert_eq!(world.sent[&b].contains(&format!("ASKING+{name}")), then == Then::Asked, "{line}");
         assert!(!world.sent[&a].contains(&name), "{line}: sent again without a pause");
+        assert_eq!(world.is_connected(A), then != Then::Anew, "{line}: {:?}", world.closed);
         world.wait(Duration::from_millis(100));
-        assert_eq!(world.sent[&a].contains(&name), then == Then::Later, "{line}: {:?}", world.sent);
+        if then == Then::Anew {
+            world.wait(Duration::from_secs(1));
+            world.join(A);
+        }
+        assert_eq!(
+            world.sent[&a].contains(&name),
+            matches!(then, Then::Later | Then::Anew),
+            "{line}: {:?}",
+            world.sent
+        );
         assert_eq!(asked_for_topology(&world), refresh, "{line}: {:?}", world.sent);
     }
 }
@@ -123,7 +135,7 @@ fn a_blocking_command_survives_the_demotion_of_its_node() {
     let tag = world.submit(CommandSpec { blocking: true, ..World::spec(5, Access::Write) });
     world.join(A);
     world.feed(A, "-UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)\r\n");
-    world.lose(A);
+    assert_eq!(world.closed, [CloseReason::Retired]);
     assert_eq!(world.take_out(), []);
     world.wait(Duration::from_secs(3));
     world.join(A);
