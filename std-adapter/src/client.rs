@@ -1,5 +1,7 @@
 //! The blocking client.
 
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration as StdDuration;
 
@@ -92,6 +94,18 @@ impl Builder {
     #[must_use]
     pub fn address_map(mut self, map: impl Fn(&str, u16) -> Option<(String, u16)> + Send + Sync + 'static) -> Self {
         self.profile.address_map = Some(Arc::new(map));
+        self
+    }
+
+    /// Looks host names up with this instead of the operating system, on a thread of its own. Names are looked up again at
+    /// every dial, so a cluster whose nodes all went elsewhere is found again by the names of its seeds. IP addresses are
+    /// not looked up.
+    #[must_use]
+    pub fn resolver(
+        mut self,
+        look_up: impl Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
+    ) -> Self {
+        self.profile.resolver = Some(Arc::new(look_up));
         self
     }
 
@@ -199,17 +213,28 @@ impl Builder {
     /// # Errors
     /// [`Error::NoCluster`] when no seed leads to one in time, [`Error::Settings`], [`Error::Io`]; `Error::Tls` where that
     /// is built in.
+    pub fn connect(self) -> Result<Client, Error> {
+        let mut client = self.start()?;
+        client.find_cluster()?;
+        Ok(client)
+    }
+
+    /// A client that has not looked for its cluster yet: for programs that may start before the cluster, or while it is
+    /// down. Seeds are dialled, in turn and with back-off, whenever the client is used; until a topology is known commands
+    /// wait, each until its own deadline. Commands for every node wait for as long as [`Builder::connect`] would; on a
+    /// [`Pipeline`] they fail as `NotSent` instead.
+    ///
+    /// # Errors
+    /// [`Error::Settings`], [`Error::Io`]; `Error::Tls` where that is built in.
     #[cfg_attr(not(feature = "tls"), expect(unused_mut, reason = "what TLS needs is completed"))]
-    pub fn connect(mut self) -> Result<Client, Error> {
+    pub fn start(mut self) -> Result<Client, Error> {
         self.profile.settings().check().map_err(Error::Settings)?;
         #[cfg(feature = "tls")]
         {
             self.profile.tls = std::mem::take(&mut self.profile.tls).or_system(self.profile.secure)?;
         }
         let limit = self.connect_limit;
-        let mut client = Client { driver: Driver::new(self.profile, self.config)?, limit, scan_tags: 0 };
-        client.find_cluster()?;
-        Ok(client)
+        Ok(Client { driver: Driver::new(self.profile, self.config)?, limit, scan_tags: 0 })
     }
 }
 
@@ -422,7 +447,25 @@ impl Client {
         Ok(work.results)
     }
 
+    /// Commands for every node need to know them first.
+    fn await_nodes(&mut self, work: &mut BatchWork<&Batch>) -> Result<(), Error> {
+        let until = std::time::Instant::now() + self.limit;
+        let now = self.driver.now();
+        self.driver.cluster.connect(now);
+        while self.map().is_empty() {
+            let left = until.saturating_duration_since(std::time::Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            self.driver.turn(work, Some(left))?;
+        }
+        Ok(())
+    }
+
     fn submit(&mut self, work: &mut BatchWork<&Batch>, index: usize) -> Result<(), Error> {
+        if self.map().is_empty() && work.goes_everywhere(index) {
+            self.await_nodes(work)?;
+        }
         let map = self.driver.cluster.map();
         let specs = work.units_of(index, |replicas| everywhere(&map, replicas));
         for (part, spec) in specs.into_iter().enumerate() {

@@ -7,6 +7,7 @@ use slotwise::cluster::{Endpoint, Endpoints, Env, Notice};
 use slotwise::connection::{Protocol, Secret, Settings};
 use zeroize::Zeroizing;
 
+use crate::resolve::LookUp;
 use crate::tls;
 use crate::url::{Seed, Url};
 
@@ -33,6 +34,7 @@ pub(crate) struct Profile {
     pub(crate) address_map: Option<AddressMap>,
     pub(crate) endpoint_filter: Option<EndpointFilter>,
     pub(crate) observer: Option<Observer>,
+    pub(crate) resolver: Option<LookUp>,
     pub(crate) tls: tls::Setup,
     /// The URL asks for TLS.
     #[cfg(feature = "tls")]

@@ -60,6 +60,11 @@ impl<B: Borrow<Batch>> BatchWork<B> {
         self.batch.borrow()
     }
 
+    /// Whether a command goes to every node, or every primary.
+    pub(crate) fn goes_everywhere(&self, index: usize) -> bool {
+        self.batch().commands.get(index).is_some_and(|command| matches!(command.plan, Plan::FanOut { .. }))
+    }
+
     /// What to submit for a command: one unit, or several.
     pub(crate) fn units_of(&mut self, index: usize, nodes: impl Fn(bool) -> Vec<NodeId>) -> Vec<CommandSpec> {
         let batch: &Batch = self.batch.borrow();

@@ -1,5 +1,6 @@
 //! What a client is set up with, against the mini cluster: bounds, observers, counters, and what is never shown.
 
+mod finding;
 mod observing;
 mod secrets;
 
