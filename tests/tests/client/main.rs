@@ -1,5 +1,6 @@
 //! The blocking client against real clusters.
 
+mod comings;
 mod connections;
 mod endpoints;
 mod failover;
@@ -9,6 +10,7 @@ mod multi_key;
 mod open_pipeline;
 mod pipeline;
 mod refusals;
+mod roles;
 mod tls;
 mod workload;
 
