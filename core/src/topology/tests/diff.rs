@@ -57,7 +57,7 @@ fn from_and_to_nothing() {
 #[test]
 fn every_slot_is_told_rightly() {
     let mut rand = crate::rand::Rand::new(7);
-    for _ in 0..50 {
+    for _ in 0..20 {
         let mut side = |dense| {
             let (mut owners, mut at) = (Vec::new(), 0);
             while at < 16_384 && owners.len() < 14 {
