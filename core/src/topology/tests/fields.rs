@@ -1,10 +1,10 @@
 //! Single fields of the three replies.
 
-#[cfg(feature = "nodes-reply")]
-use super::readers::nodes;
 #[cfg(feature = "shards-reply")]
 use super::readers::shards;
 use super::readers::{Small, context, ok, resp, slots};
+#[cfg(feature = "nodes-reply")]
+use super::readers::{bulk, nodes};
 use super::*;
 use crate::limits::Limits;
 use crate::resp::{Level, TokenState};
@@ -140,4 +140,35 @@ fn a_primary_without_a_line_is_a_node_without_an_address() {
     assert_eq!((node.role(), node.health(), node.epoch()), (Role::Primary, Health::Unknown, None));
     assert!(!node.is_myself() && !node.is_refused() && !node.is_routable());
     assert_eq!(map.all_replicas(index).collect::<Vec<_>>(), [map.find(&id(1)).unwrap()]);
+}
+
+#[test]
+#[cfg(feature = "nodes-reply")]
+fn nodes_of_a_role_and_the_node_that_answers() {
+    let (one, two) = (id_text(1), id_text(2));
+    let text = format!("{one} h:1@2 master - 0 0 1 connected 0-9\n{two} h:2@3 myself,slave {one} 0 0 1 connected\n");
+    for replicas in [true, false] {
+        let mut map = Small::new();
+        map.apply(&bulk(&text), ReplyKind::Nodes, &context().replicas(replicas)).unwrap();
+        let map = map.map();
+        let shown: Vec<_> = map.nodes().map(|(_, node)| (node.port(), node.is_primary(), node.is_myself())).collect();
+        let all = [(1, true, false), (2, false, true)];
+        assert_eq!(shown, all[..if replicas { 2 } else { 1 }]);
+    }
+}
+
+#[test]
+#[cfg(feature = "shards-reply")]
+fn what_a_node_of_shards_says_beside_its_endpoint() {
+    for key in ["availability-zone", "availability_zone"] {
+        let node =
+            format!("{{id @1 port :1 endpoint h ip 10.0.0.1 hostname n.example {key} z-1 role master health online}}");
+        let mut map = Small::new();
+        map.apply(&resp(&format!("[{{slots [:0 :9] nodes [{node}]}}]")), ReplyKind::Shards, &context()).unwrap();
+        let (map, index) = (map.map(), NodeIndex::new(0).unwrap());
+        assert_eq!(
+            (map.ip(index), map.hostname(index), map.zone(index)),
+            (Some("10.0.0.1"), Some("n.example"), Some("z-1")),
+        );
+    }
 }
