@@ -22,7 +22,8 @@ pub enum ReadFrom {
     /// Nodes of one availability zone first, which saves the price and the delay of crossing zones: a replica of the slot
     /// there, else the primary if it is there, else another replica, else the primary. Zones are known from topology
     /// replies (Valkey 9.1 and later, where `availability-zone` is configured); without any this is
-    /// [`ReadFrom::PreferReplica`].
+    /// [`ReadFrom::PreferReplica`]. What HELLO says of a zone (Valkey 8.1 and later) does not count: only nodes with a
+    /// connection would have one.
     SameZone(Zone),
 }
 

@@ -59,7 +59,8 @@
 //! | bytes of commands ([`Config::max_bytes`]) | [`SubmitError::FullBytes`] | the same |
 //! | unsent commands for one node ([`Config::max_queue`]) | the command ends with `Reason::QueueFull` | the node, or its deadline |
 //! | a connection's window ([`Config::window`]) | `poll_transmit` gives `None` | replies |
-//! | connection entries, leases | nothing; the command waits | an idle connection, a free lease, or its deadline |
+//! | leases ([`Config::max_leases`]) | nothing; the command waits | a free lease, or its deadline |
+//! | connection entries | nothing; the command waits | a connection that ends, or its deadline: none that is open is closed for another node, so have as many as [`StaticStorage`] says |
 //! | slot map storage | the slots that do not fit have an unknown owner | any node is asked, and MOVED followed |
 //! | receive buffer | [`Progress`] with nothing consumed | more bytes, or with `can_grow == false` tokens instead of a frame |
 //! | receive buffer, behind a reply that waits for a topology reply | the same, and [`Cluster::wants_input`] is false | [`Event::InputReady`], within a second |

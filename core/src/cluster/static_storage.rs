@@ -14,7 +14,10 @@ use crate::topology::{MapParts, Node, RangeEntry};
 /// - `NODES`: nodes of the map, primaries and replicas (twice).
 /// - `RANGES`: ranges of the map and gaps between them (4 bytes each, twice).
 /// - `HOSTS`: bytes of host names and addresses (twice).
-/// - `CONNS`: connections, at least one for each primary and one more for a seed.
+/// - `CONNS`: connections: one for each node that gets commands (replicas too where they answer reads), one for a seed,
+///   [`Config::max_leases`](super::Config::max_leases), and one more for each node with subscriptions. A connection is
+///   kept for as long as its node is in the map, however idle, and none is closed to make room: with fewer entries than
+///   that, commands for the nodes that came last wait for one that ends, or end as `NotSent` at their deadline.
 /// - `COMMANDS`: commands between submission and outcome, and two for the engine's own.
 /// - `LEVELS`: nesting levels of replies over all connections: `CONNS` times the depth wanted for each.
 ///
