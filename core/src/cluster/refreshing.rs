@@ -13,7 +13,7 @@ use crate::ids::NodeId;
 use crate::pipeline::NONE;
 use crate::resp::{Status, Token};
 use crate::time::{Instant, Stamp};
-use crate::topology::{Ask, Context, MapMut, NodeIndex, Reader, Rejection, ReplyKind, Verdict};
+use crate::topology::{Ask, Context, MapMut, NodeIndex, Reader, Reason as Why, Rejection, ReplyKind, Verdict};
 
 impl Engine<'_> {
     /// The topology question to ask now.
@@ -199,10 +199,18 @@ impl Engine<'_> {
     /// Takes a whole reply over unless it may be older than what is known.
     fn judge(&mut self, now: Instant, conn: u32) {
         let from = self.node_of(conn).unwrap_or(NodeId::from_bytes([0; 20]));
-        let [first, second] = &self.t.maps;
-        let [first_head, second_head] = &self.s.maps;
-        let (first, second) = (first.map(first_head), second.map(second_head));
-        let (current, candidate) = if self.s.active { (second, first) } else { (first, second) };
+        let [first, second] = &mut self.t.maps;
+        let [first_head, second_head] = &mut self.s.maps;
+        let (current, mut staging) = if self.s.active {
+            (second.map(second_head), MapMut::new(first_head, first.reborrow()))
+        } else {
+            (first.map(first_head), MapMut::new(second_head, second.reborrow()))
+        };
+        if self.s.freshness.keep_redirects(now, &current, &mut staging) {
+            // What this node says is of yesterday.
+            self.s.refresh.request(now, Why::Error);
+        }
+        let candidate = staging.map();
         match self.s.freshness.judge(now, from, &current, &candidate) {
             Verdict::Suspect => {
                 self.tell_refresh_failed(conn, RefreshFailure::Unconfirmed);

@@ -3,13 +3,19 @@
 //! Nodes learn of changes one after another, so a node asked later may know less. Where config epochs are known (CLUSTER
 //! NODES), they decide per slot, as between the nodes themselves: the higher epoch holds a slot (Redis cluster
 //! specification, "Hash slots configuration propagation"). CLUSTER SLOTS and SHARDS carry none; there, a reply is
-//! suspect when it takes back what a redirect taught, when it loses slots, when it shows a view that was replaced
-//! a short while ago, or when it names none of the nodes that are known: then an address probably leads to another
-//! cluster by now. A suspect reply has to be confirmed: more of the nodes that answer must say so than otherwise,
-//! and for a hold time. That also lets a cluster that was reset or rebuilt through. The word of a node that is not heard
-//! any more counts for twice the hold time at most, so that nobody who is gone keeps a wrong map in use.
+//! suspect when it loses slots, when it shows a view that was replaced a short while ago, or when it names none of the
+//! nodes that are known: then an address probably leads to another cluster by now. A suspect reply has to be confirmed:
+//! more of the nodes that answer must say so than otherwise, and for a hold time. That also lets a cluster that was
+//! reset or rebuilt through. What it says of other slots meanwhile does not begin the hold time anew. The word of a node
+//! that is not heard any more counts for twice the hold time at most, so that nobody who is gone keeps a wrong map in use.
+//!
+//! What a redirect taught goes by slot: [`Freshness::keep_redirects`] puts it into a reply that knows less, so that the
+//! rest of the reply is of use. Only where that cannot be done, for the reply does not have the node as a primary, is
+//! the reply suspect.
 
+use super::build::MapMut;
 use super::map::{Map, Owner};
+use super::node::Node;
 use crate::ids::NodeId;
 use crate::slot::Slot;
 use crate::time::{Duration, Instant, Span, Stamp};
@@ -60,7 +66,7 @@ struct View {
 /// suspect one. Less than 200 bytes; bounded, so the oldest is forgotten first.
 #[derive(Clone, Debug)]
 pub struct Freshness {
-    /// The suspect view and when it was first seen.
+    /// What is suspect about the replies, and when that was first seen.
     pending: View,
     hold: Span,
     /// Unused ones have no time.
@@ -111,26 +117,48 @@ impl Freshness {
         }
     }
 
+    /// Gives the slots of recent redirects to the nodes they led to, in a reply that says otherwise and is not in use yet:
+    /// the node that answered is behind. Only what the map in use still holds, and nodes that the reply has as primaries.
+    /// A view that was replaced a short while ago stays as it is. Says whether anything was changed: then another node
+    /// should be asked soon.
+    pub fn keep_redirects(&mut self, now: Instant, current: &Map<'_>, candidate: &mut MapMut<'_>) -> bool {
+        self.forget(now);
+        if self.patches.iter().all(|patch| !patch.at.is_some()) || self.is_back(half(digest(&candidate.map()))) {
+            return false;
+        }
+        let mut kept = false;
+        for patch in self.patches.iter().filter(|patch| patch.at.is_some()) {
+            let Owner::Node(owner) = current.owner(patch.slot) else { continue };
+            let Some(id) = current.node(owner).map(Node::id).filter(|id| id.short() == patch.owner) else { continue };
+            let view = candidate.map();
+            let Some(target) = view.find(&id) else { continue };
+            if view.owner(patch.slot) != Owner::Node(target) && view.node(target).is_some_and(Node::is_primary) {
+                kept |= candidate.patch(patch.slot, target);
+            }
+        }
+        kept
+    }
+
     /// Judges the reply of node `from`. After `Same` and `Newer` the caller applies it; what has to be remembered of
     /// the map it replaces is remembered here.
     pub fn judge(&mut self, now: Instant, from: NodeId, current: &Map<'_>, candidate: &Map<'_>) -> Verdict {
         let (old, new) = (digest(current), digest(candidate));
         self.forget(now);
+        let mut doubt = 0;
         let verdict = if current.is_empty() {
             Verdict::Newer
         } else if old == new {
             Verdict::Same
-        } else if self.is_suspect(current, candidate, half(new)) {
-            Verdict::Suspect
         } else {
-            Verdict::Newer
+            doubt = self.doubt(current, candidate, half(new));
+            if doubt == 0 { Verdict::Newer } else { Verdict::Suspect }
         };
         match verdict {
             Verdict::Newer => self.replaced(now, half(old)),
             Verdict::Same => self.vote(from, false),
             Verdict::Suspect => {
-                if !self.pending.at.is_some() || self.pending.digest != half(new) {
-                    self.pending = View { digest: half(new), at: Stamp::at(now) };
+                if !self.pending.at.is_some() || self.pending.digest != doubt {
+                    self.pending = View { digest: doubt, at: Stamp::at(now) };
                     self.voters = [0; VOTERS];
                     self.round = Stamp::at(now);
                 }
@@ -181,20 +209,24 @@ impl Freshness {
         self.next_view = self.next_view.wrapping_add(1) % VIEWS as u8;
     }
 
-    fn is_suspect(&self, current: &Map<'_>, candidate: &Map<'_>, new: u32) -> bool {
+    fn is_back(&self, digest: u32) -> bool {
+        self.views.iter().any(|view| view.at.is_some() && view.digest == digest)
+    }
+
+    /// What is suspect about a reply: 0 for nothing, else a number that stays the same while the same is suspect.
+    fn doubt(&self, current: &Map<'_>, candidate: &Map<'_>, new: u32) -> u32 {
         let reverts = self.patches.iter().any(|patch| {
             patch.at.is_some()
                 && owner_id(candidate, patch.slot) != Some(patch.owner)
                 // A patch the current map no longer holds was overruled already.
                 && owner_id(current, patch.slot) == Some(patch.owner)
         });
-        if reverts || candidate.covered() < current.covered() || are_strangers(current, candidate) {
-            return true;
+        let epochs = current.has_epochs() && candidate.has_epochs();
+        if reverts || are_strangers(current, candidate) || (!epochs && self.is_back(new)) {
+            return new.max(1);
         }
-        if current.has_epochs() && candidate.has_epochs() {
-            return older_epochs(current, candidate);
-        }
-        self.views.iter().any(|view| view.at.is_some() && view.digest == new)
+        let lost = if candidate.covered() < current.covered() { u32::from(candidate.covered()) << 1 | 1 } else { 0 };
+        lost ^ if epochs { older_epochs(current, candidate) } else { 0 }
     }
 
     /// Counts each node once, with its last word.
@@ -233,14 +265,15 @@ fn are_strangers(current: &Map<'_>, candidate: &Map<'_>) -> bool {
     !candidate.nodes().any(|(_, node)| current.find(&node.id()).is_some())
 }
 
-/// Whether any slot would go from a higher config epoch to a lower one.
-fn older_epochs(current: &Map<'_>, candidate: &Map<'_>) -> bool {
+/// The slots that would go from a higher config epoch to a lower one, and to whom, as an even number; 0: none.
+fn older_epochs(current: &Map<'_>, candidate: &Map<'_>) -> u32 {
     let epoch = |map: &Map<'_>, owner: Owner| match owner {
         Owner::Node(index) => map.node(index).and_then(|node| node.epoch().map(|epoch| (node.id(), epoch))),
         Owner::Uncovered | Owner::Unknown => None,
     };
     let (mut old, mut new) = (current.runs(), candidate.runs());
     let (mut a, mut b) = (old.next(), new.next());
+    let mut older = 0_u32;
     // Both give every slot once, so stepping past the run that ends first visits each pair of owners.
     while let (Some((old_range, old_owner)), Some((new_range, new_owner))) = (a, b) {
         if let (Some((old_id, old_epoch)), Some((new_id, new_epoch))) =
@@ -248,7 +281,9 @@ fn older_epochs(current: &Map<'_>, candidate: &Map<'_>) -> bool {
             && old_id != new_id
             && new_epoch < old_epoch
         {
-            return true;
+            let first = old_range.first().max(new_range.first());
+            let pair = new_id.short() ^ u32::from(first.get());
+            older = (older ^ pair).wrapping_mul(0x9e37_79b9).max(2) & !1;
         }
         let (old_last, new_last) = (old_range.last(), new_range.last());
         if old_last <= new_last {
@@ -258,7 +293,7 @@ fn older_epochs(current: &Map<'_>, candidate: &Map<'_>) -> bool {
             b = new.next();
         }
     }
-    false
+    older
 }
 
 fn owner_id(map: &Map<'_>, slot: Slot) -> Option<u32> {

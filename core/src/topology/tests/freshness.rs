@@ -78,6 +78,67 @@ fn what_a_redirect_taught_is_not_taken_back() {
 }
 
 #[test]
+fn a_redirect_goes_into_the_reply_that_does_not_know_it() {
+    let give = |tables: &mut Tables, at: u16, to: u16| {
+        let target = tables.map().find(&id(to)).unwrap();
+        moved(&mut tables.map_mut(), slot(at), target);
+    };
+    let owner = |tables: &Tables, at: u16| {
+        let map = tables.map();
+        let Owner::Node(node) = map.owner(slot(at)) else { panic!("{at} has no owner") };
+        map.node(node).unwrap().id()
+    };
+    let mut current = view([0, 1, 2], None);
+    give(&mut current, 7, 1);
+    let mut fresh = fresh();
+    fresh.note_moved(ms(0), slot(7), id(1));
+    // It lags behind in one slot, and is ahead in others.
+    let mut reply = view([0, 1, 3], None);
+    assert!(fresh.keep_redirects(ms(10), &current.map(), &mut reply.map_mut()));
+    assert_eq!((owner(&reply, 7), owner(&reply, 8), owner(&reply, 250)), (id(1), id(0), id(3)));
+    assert_eq!(fresh.clone().judge(ms(10), id(0), &current.map(), &reply.map()), Verdict::Newer);
+    assert!(!fresh.keep_redirects(ms(20), &current.map(), &mut reply.map_mut()), "it agrees now");
+    // It does not have the node that the redirect led to: nothing to give the slot to.
+    let mut without = view([0, 4, 2], None);
+    assert!(!fresh.keep_redirects(ms(30), &current.map(), &mut without.map_mut()));
+    assert_eq!(fresh.clone().judge(ms(30), id(0), &current.map(), &without.map()), Verdict::Suspect);
+    // The map in use knows better already.
+    let mut overruled = view([0, 1, 2], None);
+    give(&mut overruled, 7, 2);
+    assert!(!fresh.keep_redirects(ms(40), &overruled.map(), &mut view([0, 1, 2], None).map_mut()));
+    // A view that was just replaced is not made to look like news.
+    let mut old = view([0, 1, 2], None);
+    let mut next = view([0, 1, 3], None);
+    give(&mut next, 7, 1);
+    assert_eq!(fresh.judge(ms(50), id(3), &old.map(), &next.map()), Verdict::Newer);
+    assert!(!fresh.keep_redirects(ms(60), &next.map(), &mut old.map_mut()));
+    assert_eq!(fresh.judge(ms(60), id(0), &next.map(), &old.map()), Verdict::Suspect);
+    // After the hold time the redirect counts no more.
+    assert!(!fresh.keep_redirects(ms(2_020), &current.map(), &mut view([0, 1, 4], None).map_mut()));
+}
+
+#[test]
+fn other_changes_do_not_begin_the_hold_time_anew() {
+    let current = view([0, 1, 2], Some([5, 6, 7]));
+    let mut fresh = fresh();
+    // The third shard was taken over with a lower epoch, say all, and each has other news of the second.
+    for (n, epoch) in (0..20).zip(7..) {
+        let reply = view([0, 10 + n, 4], Some([5, epoch, 3]));
+        let verdict = fresh.judge(ms(u64::from(n) * 100), id(n), &current.map(), &reply.map());
+        assert_eq!(verdict, Verdict::Suspect, "{n}");
+    }
+    let reply = view([0, 9, 4], Some([5, 40, 3]));
+    assert_eq!(fresh.judge(ms(2_010), id(0), &current.map(), &reply.map()), Verdict::Newer);
+    // Other slots that go back are another matter.
+    let mut fresh = Freshness::new(Duration::from_secs(2));
+    for n in 0..10 {
+        let owners = if n % 2 == 0 { [0, 1, 4] } else { [4, 1, 2] };
+        let reply = view(owners, Some([3, 6, 3]));
+        assert_eq!(fresh.judge(ms(n * 700), id(1), &current.map(), &reply.map()), Verdict::Suspect, "{n}");
+    }
+}
+
+#[test]
 fn lost_slots_are_suspect() {
     let full = view([0, 1, 2], None);
     let mut part = Tables::new(8, 16, 64, false);

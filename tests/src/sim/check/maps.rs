@@ -80,7 +80,7 @@ pub struct News {
     pub forged: bool,
 }
 
-/// What a client was told of a slot by topology replies: place in the history, since when, how often.
+/// What a client was told of a slot by topology replies: place in the history, since when by its clock, how often.
 #[derive(Clone, Copy, Debug)]
 pub struct Told {
     place: usize,
@@ -167,7 +167,8 @@ impl World {
             let now = self.now;
             let notes = &mut self.clients[client];
             notes.confirmed.extend(news.nodes);
-            notes.notes.answered(link);
+            // The answer to a question that was given up, and asked elsewhere, is not looked at.
+            let timely = notes.notes.answered(link);
             let clock = notes.at(now).as_micros();
             let map = &mut notes.notes.map;
             if map.heard.last().is_some_and(|(_, said)| *said != news.said) {
@@ -187,13 +188,16 @@ impl World {
                     told.remove(&slot);
                     continue;
                 }
-                let fresh = Told { place, since: now, last: now, times: 0 };
+                if !timely {
+                    continue;
+                }
+                let fresh = Told { place, since: clock, last: clock, times: 0 };
                 let told = told.entry(slot).or_insert(fresh);
                 if told.place != place {
                     *told = fresh;
                 }
                 told.times += 1;
-                told.last = now;
+                told.last = clock;
             }
         }
     }
@@ -316,7 +320,11 @@ impl World {
         if at.frozen + T_MAP > now || self.truth.owners.is_empty() {
             return;
         }
-        let due = |told: &Told| told.times >= AGREEING && told.last - told.since >= AGREED && now - told.since > T_MAP;
+        // What it counts, it counts by its clock.
+        let clock = at.at(now).as_micros();
+        let due = |told: &Told| {
+            told.times >= AGREEING && told.last - told.since >= AGREED && clock.saturating_sub(told.since) > T_MAP
+        };
         let due: Vec<(u16, Told)> =
             at.notes.map.told.iter().filter(|(_, told)| due(told)).map(|(slot, told)| (*slot, *told)).collect();
         if due.is_empty() {

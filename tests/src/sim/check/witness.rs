@@ -105,10 +105,10 @@ pub struct ClientNotes {
 }
 
 impl ClientNotes {
-    /// A topology question was answered on that link.
-    pub fn answered(&mut self, link: u32) {
-        if let Some(at) = self.questions.iter().position(|question| question.0 == link) {
-            self.questions.remove(at);
-        }
+    /// A topology question was answered on that link. Whether it was the last one asked.
+    pub fn answered(&mut self, link: u32) -> bool {
+        let Some(at) = self.questions.iter().position(|question| question.0 == link) else { return false };
+        self.questions.remove(at);
+        at == self.questions.len()
     }
 }
