@@ -155,15 +155,23 @@ impl Engine<'_> {
         let Some(frame) = Frame::from_extent(rx, extent) else { return Ok(Step::More) };
         if entry.state == ConnState::Handshake {
             // Pushes have no business here; attributes may stand before a handshake reply.
-            return if frame.is_push() { Ok(Step::Again) } else { self.replay(now, conn, env, &frame) };
+            return if frame.is_push() {
+                Ok(Step::Again)
+            } else {
+                self.replay(now, conn, env, Sink::Handshake, &frame)
+            };
         }
         if frame.is_push() || (entry.purpose == Purpose::Subscriber && is_message(&frame)) {
             let id = entry.id(conn);
             self.note_subscribed(conn, &frame);
             return Ok(Step::Output(Output::Push { conn: id, frame }));
         }
+        if self.is_awaited_topology(conn) {
+            // Attributes stood before it.
+            return self.replay(now, conn, env, Sink::Topology, &frame);
+        }
         // RESP2 answers the fence with an array too, and arrays are read before it is known what they are.
-        let head = entry.in_flight.front();
+        let head = self.conn(conn).in_flight.front();
         let fenced = |flying: Entry| flying.has(Flag::SUBSCRIBE) && !flying.has(Flag::ASKING) && !frame.is_error();
         if let Some(head) = head.filter(|head| fenced(self.peek(*head))) {
             self.confirm(now, conn, head);
@@ -171,6 +179,12 @@ impl Engine<'_> {
         let step = self.reply(now, conn, &frame)?;
         self.unread_if_stalled(conn, extent.len, consumed);
         Ok(step)
+    }
+
+    /// Whether the next reply is the topology that is waited for.
+    fn is_awaited_topology(&mut self, conn: u32) -> bool {
+        let head = self.conn(conn).in_flight.front();
+        self.s.refresh_conn == conn && head.is_some_and(|head| self.peek(head).kind() == Kind::Refresh)
     }
 
     /// A stalled reply stays unread until a topology reply shows whether it tells the truth.
@@ -189,6 +203,8 @@ impl Engine<'_> {
         let message = entry.purpose == Purpose::Subscriber && rx.first() == Some(&b'*');
         let sink = if message || rx.first() == Some(&b'>') {
             Sink::DiscardPush
+        } else if self.is_awaited_topology(conn) {
+            Sink::Topology
         } else {
             match head.map(|head| self.peek(head)) {
                 Some(flying) if flying.kind() == Kind::User && !flying.has(Flag::ASKING) => Sink::Stream,
@@ -295,21 +311,28 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// A handshake reply with attributes in front was gathered to a frame: its values go to the handshake.
+    /// A reply with attributes in front was gathered to a frame: its values go to where they are read one by one.
     fn replay<'rx>(
         &mut self,
         now: Instant,
         conn: u32,
         env: &Env<'_>,
+        sink: Sink,
         frame: &Frame<'_>,
     ) -> Result<Step<'rx>, ConnectionError> {
         let mut rest = frame.raw();
-        self.conn(conn).frame = token_state(Sink::Handshake);
+        self.conn(conn).frame = token_state(sink);
         loop {
-            let pulled = self.pull(conn, Sink::Handshake, rest).map_err(ConnectionError::Protocol)?;
+            let pulled = self.pull(conn, sink, rest).map_err(ConnectionError::Protocol)?;
             let Some(token) = pulled.token else { return Ok(Step::Again) };
-            if !pulled.aside {
-                self.handshake_token(now, conn, env, &token, pulled.end)?;
+            match sink {
+                _ if pulled.aside => {}
+                Sink::Handshake => self.handshake_token(now, conn, env, &token, pulled.end)?,
+                _ => self.topology_token(conn, env, &token),
+            }
+            if pulled.end && sink == Sink::Topology {
+                self.topology_done(now, conn, env);
+                return Ok(Step::Again);
             }
             rest = rest.get(pulled.consumed..).unwrap_or_default();
         }

@@ -197,7 +197,7 @@ impl Engine<'_> {
             }
             Decision::Moved(target) => {
                 let slot = flying.slot()?;
-                match self.resolve_moved(now, conn, target) {
+                match self.resolve_other(now, conn, target, false) {
                     Some(node) => {
                         self.patch(now, conn, slot, node);
                         Some(GroupRetry::Moved)
@@ -205,7 +205,7 @@ impl Engine<'_> {
                     None => later,
                 }
             }
-            Decision::Ask(target) => match self.resolve(now, conn, target, true) {
+            Decision::Ask(target) => match self.resolve_other(now, conn, target, true) {
                 Some(node) => Some(GroupRetry::Ask(node)),
                 None => later,
             },
@@ -242,7 +242,7 @@ impl Engine<'_> {
             Decision::Deliver { refresh } => {
                 // Whoever subscribes at a node follows redirects himself, but cannot know where the connection leads.
                 if let (true, Some(Redirect::Moved { target, .. })) = (flying.has(Flag::SUBSCRIBE), error.redirect()) {
-                    self.resolve_moved(now, conn, target);
+                    self.resolve_other(now, conn, target, false);
                 }
                 self.refresh_if(now, refresh);
                 Ok(false)
@@ -268,7 +268,7 @@ impl Engine<'_> {
                 if flying.has(Flag::SCRIPT) {
                     return Ok(self.script_moved(now, conn, head, slot));
                 }
-                let node = self.resolve_moved(now, conn, target);
+                let node = self.resolve_other(now, conn, target, false);
                 if node.is_none() && flying.attempts() >= self.s.config.max_attempts {
                     return Ok(false);
                 }
@@ -284,7 +284,7 @@ impl Engine<'_> {
             // ahead of this one: the caller gets it.
             Decision::Ask(_) if flying.has(Flag::SCRIPT) => Ok(false),
             Decision::Ask(target) => {
-                let node = self.resolve(now, conn, target, true);
+                let node = self.resolve_other(now, conn, target, true);
                 if node.is_none() && flying.attempts() >= self.s.config.max_attempts {
                     return Ok(false);
                 }
@@ -348,16 +348,16 @@ impl Engine<'_> {
         found
     }
 
-    /// The node a MOVED names. A node that sends a command to itself is not the one its connection was dialled for: the
-    /// name or the address leads elsewhere meanwhile. Then the connection takes no more commands and is dialled again,
-    /// with back-off, once those in flight are answered.
-    fn resolve_moved(&mut self, now: Instant, conn: u32, target: RedirectTarget<'_>) -> Option<NodeIndex> {
-        let found = self.resolve(now, conn, target, false)?;
+    /// The node a redirect names. A node that sends a command to itself is not the one its connection was dialled for:
+    /// the name or the address leads elsewhere meanwhile. Then the connection takes no more commands and is dialled
+    /// again, with back-off, once those in flight are answered.
+    fn resolve_other(&mut self, now: Instant, conn: u32, target: RedirectTarget<'_>, ask: bool) -> Option<NodeIndex> {
+        let found = self.resolve(now, conn, target, ask)?;
         let id = self.map().node(found)?.id();
         if self.node_of(conn) != Some(id) {
             return Some(found);
         }
-        debug!("connection {}: MOVED to itself", conn);
+        debug!("connection {}: redirected to itself", conn);
         self.drain(conn);
         self.s.refresh.request(now, Why::Redirect(None));
         None

@@ -42,6 +42,8 @@ const VOTERS: usize = 8;
 /// A voter's word: whether it was for the suspect view, and whether it came in this round.
 const SUSPECT: u32 = 1;
 const HEARD: u32 = 2;
+/// The voter that nobody knows the id of.
+const NAMELESS: u32 = 4 | SUSPECT | HEARD;
 
 /// How long, beside the hold time, a suspect view waits to be confirmed before all is counted anew.
 const PENDING: Duration = Duration::from_secs(3_600);
@@ -229,12 +231,12 @@ impl Freshness {
         lost ^ if epochs { older_epochs(current, candidate) } else { 0 }
     }
 
-    /// Counts each node once, with its last word.
+    /// Counts each node once, with its last word; those whose ids nobody told count as one.
     fn vote(&mut self, from: NodeId, suspect: bool) {
         if !self.pending.at.is_some() {
             return;
         }
-        let node = from.short() | SUSPECT | HEARD;
+        let node = (from.short() | SUSPECT | HEARD).max(NAMELESS);
         let known = self.voters.iter().position(|voter| *voter | SUSPECT | HEARD == node);
         let at = known.unwrap_or(usize::from(self.next_voter));
         if known.is_none() {

@@ -1,6 +1,6 @@
 //! A run from its beginning to its end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -190,6 +190,10 @@ impl World {
         // Slots of which the client may have heard nothing yet, and some others.
         let mut slots: Vec<Slot> = Self::watched();
         slots.extend([0, 5_000, 10_000, 16_383].map(Slot::masked));
+        // And one of each node that has any: who has nothing to say to a shard need not know who serves it.
+        let owners = self.servers.model.owners();
+        let mut known: BTreeSet<_> = slots.iter().filter_map(|slot| owners.get(slot.index()).copied()).collect();
+        slots.extend((0..).zip(&owners).filter(|(_, owner)| known.insert(**owner)).map(|(slot, _)| Slot::masked(slot)));
         // A slot that moved alone, unlike those of a shard, is known by asking for it or not at all, within a minute.
         let moved = self.servers.moved.iter().map(|slot| Slot::masked(*slot)).filter(|slot| !slots.contains(slot));
         slots.extend(moved.collect::<Vec<_>>());

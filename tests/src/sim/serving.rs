@@ -254,7 +254,11 @@ impl World {
         };
         if reply.starts_with(b"-MOVED ") || reply.starts_with(b"-ASK ") {
             self.stats.redirects += 1;
-            self.links[link as usize].notes.redirected = Some(self.now);
+            let at = &mut self.links[link as usize];
+            at.notes.redirected = Some(self.now);
+            if reply.starts_with(b"-MOVED ") {
+                self.clients[at.client].notes.moved.push(self.now);
+            }
         }
         let hash = hash_of(reply);
         self.note(What::Served, [u64::from(link), tag, hash]);

@@ -421,19 +421,21 @@ fn a_group_sent_to_an_unknown_node_is_not_tried_for_ever() {
 
 #[test]
 fn a_node_that_sends_to_itself_is_dialled_again() {
-    let mut world = World::quiet();
-    let (first, second) = (world.set(5), world.set(5));
-    world.feed(A, "-MOVED 5 127.0.0.1:7001\r\n");
-    assert!(world.is_connected(A), "a command is in flight");
-    let third = world.set(6);
-    world.feed(A, "+OK\r\n");
-    assert_eq!(world.take_out(), [reply(second, "+OK")]);
-    assert!(!world.is_connected(A), "whoever it is, it is not the node");
-    let dials = world.dials.len();
-    world.wait(Duration::from_secs(3));
-    assert_eq!(world.dials[dials..], [A]);
-    world.sent.clear();
-    world.join(A);
-    let sent = world.sent[&world.at(A)].clone();
-    assert!(sent.contains(&cmd(first)) && sent.contains(&cmd(third)), "{sent:?}");
+    for redirect in ["MOVED", "ASK"] {
+        let mut world = World::quiet();
+        let (first, second) = (world.set(5), world.set(5));
+        world.feed(A, &format!("-{redirect} 5 127.0.0.1:7001\r\n"));
+        assert!(world.is_connected(A), "a command is in flight");
+        let third = world.set(6);
+        world.feed(A, "+OK\r\n");
+        assert_eq!(world.take_out(), [reply(second, "+OK")]);
+        assert!(!world.is_connected(A), "whoever it is, it is not the node");
+        let dials = world.dials.len();
+        world.wait(Duration::from_secs(3));
+        assert_eq!(world.dials[dials..], [A]);
+        world.sent.clear();
+        world.join(A);
+        let sent = world.sent[&world.at(A)].clone();
+        assert!(sent.contains(&cmd(first)) && sent.contains(&cmd(third)), "{sent:?}");
+    }
 }

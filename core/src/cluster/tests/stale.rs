@@ -101,3 +101,25 @@ fn a_command_that_waited_for_a_connection_says_so() {
     }
     assert_eq!(told, [(first, false), (second, true)]);
 }
+
+#[test]
+fn attributes_may_stand_before_a_topology_reply() {
+    let attribute = "|1\r\n+key-popularity\r\n%1\r\n$1\r\na\r\n,0.19\r\n";
+    let whole = format!("{attribute}{SLOTS}");
+    for cut in [0, attribute.len(), attribute.len() + 9] {
+        let mut world = World::ready();
+        let before = world.cluster.refreshes();
+        world.cluster.refresh(world.now);
+        world.wait(Duration::from_secs(2));
+        let (at, _) = world.sent.iter().find(|(_, lines)| lines.contains(&"CLUSTER SLOTS".to_string())).unwrap();
+        let addr = world.conns[at].1.clone();
+        if cut == 0 {
+            world.feed(&addr, &whole);
+        } else {
+            // The buffer has no room for the whole of it.
+            world.feed_cut(&addr, &whole[..cut], &whole[cut..]);
+        }
+        assert_eq!(world.cluster.refreshes(), before.wrapping_add(1), "cut at {cut}");
+        assert_eq!(world.unread(&addr), 0);
+    }
+}

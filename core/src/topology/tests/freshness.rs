@@ -165,6 +165,17 @@ fn another_cluster_has_to_be_confirmed() {
 }
 
 #[test]
+fn a_node_whose_id_nobody_told_has_a_say() {
+    let (ours, theirs) = (view([0, 1, 2], None), view([5, 6, 7], None));
+    let nobody = NodeId::from_bytes([0; 20]);
+    let mut fresh = fresh();
+    assert_eq!(fresh.judge(ms(0), nobody, &theirs.map(), &ours.map()), Verdict::Suspect);
+    assert_eq!(fresh.judge(ms(1_000), id(5), &theirs.map(), &theirs.map()), Verdict::Same);
+    assert_eq!(fresh.judge(ms(2_100), nobody, &theirs.map(), &ours.map()), Verdict::Suspect, "one against one");
+    assert_eq!(fresh.judge(ms(2_200), id(0), &theirs.map(), &ours.map()), Verdict::Newer);
+}
+
+#[test]
 fn who_is_not_heard_any_more_has_no_say() {
     let (ours, theirs) = (view([0, 1, 2], None), view([5, 6, 7], None));
     let mut fresh = fresh();

@@ -24,6 +24,9 @@ const AGREED: u64 = 3_000_000;
 
 /// For so long a redirect is not taken back by a topology reply.
 const PATCHED: u64 = 1_900_000;
+/// So many are remembered; those are counted that were sent in this time.
+const REMEMBERED: usize = 6;
+const MOVED: u64 = 4_000_000;
 /// For so long a view that was replaced does not come back.
 const REPLACED: u64 = 7_900_000;
 /// Such an answer must have been there for so long; clocks tick.
@@ -97,20 +100,25 @@ pub struct MapNotes {
     told: BTreeMap<u16, Told>,
     /// When the map was changed last.
     pub changed: u64,
-    /// Slots of which redirects have told, and when, by the client's clock.
-    patches: Vec<(u16, u64)>,
+    /// Slots of which redirects have told, when, by the client's clock, and which redirect: a promoted replica takes over
+    /// every slot of its shard.
+    patches: Vec<(u16, u64, u64)>,
+    redirects: u64,
+    /// The version of the map when it was looked at last.
+    version: u32,
     view: View,
     /// Views that were replaced, and when, by the client's clock.
     replaced: Vec<(u64, u64)>,
-    /// Topology replies that have come: when, by the client's clock, and what they said.
-    heard: Vec<(u64, u64)>,
+    /// Topology replies that have come: when, by the client's clock, what they said, and of how many slots that nobody has
+    /// them.
+    heard: Vec<(u64, u64, usize)>,
 }
 
 impl MapNotes {
     /// Whether a topology reply has come at or after that time of the client's clock.
     #[must_use]
     pub fn heard_since(&self, clock: u64) -> bool {
-        self.heard.last().is_some_and(|(at, _)| *at >= clock)
+        self.heard.last().is_some_and(|heard| heard.0 >= clock)
     }
 }
 
@@ -171,11 +179,12 @@ impl World {
             let timely = notes.notes.answered(link);
             let clock = notes.at(now).as_micros();
             let map = &mut notes.notes.map;
-            if map.heard.last().is_some_and(|(_, said)| *said != news.said) {
+            if map.heard.last().is_some_and(|heard| heard.1 != news.said) {
                 // What seems to go back is believed as a whole: whatever else changes begins it anew.
                 map.told.clear();
             }
-            map.heard.push((clock, news.said));
+            let lost = news.views.iter().filter(|(_, owner)| owner.is_none()).count();
+            map.heard.push((clock, news.said, lost));
             if hostile || news.views.is_empty() {
                 // Another cluster's, or none that can be read.
                 notes.notes.map.told.clear();
@@ -229,9 +238,18 @@ impl World {
         let ids = self.nodes_by_id();
         let slots: Vec<u16> = self.truth.owners.keys().copied().collect();
         let clock = self.clients[client].at(self.now).as_micros();
+        // Every change counts: in one read there may be a topology reply and redirects behind it.
+        let version = self.clients[client].engine.map().version();
+        let last = std::mem::replace(&mut self.clients[client].notes.map.version, version);
+        let mixed = refreshed && version != last.wrapping_add(1);
+        let now = self.now;
+        let moved = &mut self.clients[client].notes.moved;
+        moved.retain(|at| now - at < MOVED);
+        let remembered = moved.len() <= REMEMBERED;
         let mut lower = None;
         let mut taken_back = None;
         let mut asked = None;
+        self.clients[client].notes.map.redirects += 1;
         for slot in slots {
             let seen = self.mapped(client, slot, &ids);
             // Nobody but ASK names the target of a move that has not ended, if it never had the slot.
@@ -255,8 +273,11 @@ impl World {
                 continue;
             }
             if !refreshed {
-                notes.patches.retain(|patch| patch.0 != slot);
-                notes.patches.push((slot, clock));
+                // What a promotion taught is kept with the slot that was asked for, and goes with the next redirect of that.
+                let redirect = notes.redirects;
+                let older = notes.patches.iter().find(|patch| patch.0 == slot).map(|patch| patch.2);
+                notes.patches.retain(|patch| Some(patch.2) != older || patch.2 == redirect);
+                notes.patches.push((slot, clock, redirect));
                 // A node has said otherwise: from here on it must be told again.
                 notes.told.remove(&slot);
             } else if place < before {
@@ -264,7 +285,7 @@ impl World {
                 lower = lower.or_else(|| (epoch? < old?).then_some((slot, owner)));
                 // Some redirects are remembered, not many; those that changed nothing count too.
                 let recent = notes.patches.iter().filter(|patch| clock.saturating_sub(patch.1) < PATCHED);
-                if recent.clone().any(|patch| patch.0 == slot) && recent.count() <= 2 {
+                if remembered && recent.clone().any(|patch| patch.0 == slot) && recent.count() <= 2 {
                     taken_back = Some(slot);
                 }
             }
@@ -272,7 +293,11 @@ impl World {
         // Where moves are given up or end in the middle, a third node may say MOVED to the target too.
         let half = [Fault::MigrationAborted, Fault::AskChain].iter().any(|fault| self.options.has(*fault));
         let honest = !half && self.options.hostile.is_none() && self.stage.is_none();
-        let fault = asked.filter(|_| honest);
+        // A node that had it for so short a time that others never heard of it may have told a third one.
+        let seen_by = |node: usize, slot: u16| self.servers.model.owner_seen_by(node, slot);
+        let told =
+            |(slot, target): &(u16, usize)| (0..self.servers.nodes.len()).any(|at| seen_by(at, *slot) == Some(*target));
+        let fault = asked.filter(|asked| honest && !told(asked));
         self.check(10, fault.is_none(), || {
             let (slot, target) = fault.unwrap_or_default();
             format!("client {client}: an ASK gave slot {slot} to node {target}")
@@ -290,14 +315,20 @@ impl World {
             let judged = judged && now.covered <= before.covered;
             *view == now.digest && now.digest != before.digest && judged && clock.saturating_sub(*at) < REPLACED
         });
-        if before.digest != now.digest {
+        if before.digest != now.digest && !mixed {
             notes.replaced.push((before.digest, clock));
         }
-        let confirmed = notes.heard.last().is_some_and(|(_, last)| {
-            let first = notes.heard.iter().find(|(_, hash)| hash == last);
-            first.is_some_and(|(at, _)| clock.saturating_sub(*at) >= HOLD)
-        });
-        let fault = if confirmed {
+        // Of several that came at this tick of the clock any may be the one that was taken.
+        let confirmed = |same: fn((u64, usize), (u64, usize)) -> bool| {
+            notes.heard.iter().rev().take_while(|heard| heard.0 == clock).any(|last| {
+                let first = notes.heard.iter().find(|heard| same((heard.1, heard.2), (last.1, last.2)));
+                first.is_some_and(|heard| clock.saturating_sub(heard.0) >= HOLD)
+            })
+        };
+        // Slots that are lost are believed when so many were for the hold time, whatever else changed.
+        let lost = now.covered < before.covered && !confirmed(|one, other| one.1 > 0 && one.1 == other.1);
+        let confirmed = confirmed(|one, other| one.0 == other.0);
+        let fault = if confirmed || mixed {
             None
         } else if let Some((slot, owner)) = lower {
             Some(format!("against the epochs slot {slot} belongs to node {owner} again"))
@@ -306,7 +337,7 @@ impl World {
         } else if returned {
             Some("a view that was just replaced is back".to_owned())
         } else {
-            (now.covered < before.covered).then(|| format!("of {} slots {} are left", before.covered, now.covered))
+            lost.then(|| format!("of {} slots {} are left", before.covered, now.covered))
         };
         self.check(10, fault.is_none(), || {
             format!("client {client}: a refresh went back: {}", fault.unwrap_or_default())

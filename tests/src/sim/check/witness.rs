@@ -94,6 +94,8 @@ pub struct ClientNotes {
     pub dials: Vec<(u64, Option<NodeId>)>,
     /// Topology questions without an answer: link, and when, by its clock.
     pub questions: Vec<(u32, u64)>,
+    /// When nodes sent it MOVED.
+    pub moved: Vec<u64>,
     /// How many topology questions it may ask.
     pub bucket: Bucket,
     /// Nodes whose last connections failed: how many of them, and when the last one did.
