@@ -79,6 +79,8 @@ pub struct News {
     /// Who owns what, as the node that was asked sees it.
     views: Vec<(u16, Option<usize>)>,
     said: u64,
+    /// How many slots it gives to somebody.
+    covered: usize,
     /// An adversary has put numbers into it that are none.
     pub forged: bool,
 }
@@ -109,8 +111,8 @@ pub struct MapNotes {
     view: View,
     /// Views that were replaced, and when, by the client's clock.
     replaced: Vec<(u64, u64)>,
-    /// Topology replies that have come: when, by the client's clock, what they said, and of how many slots that nobody has
-    /// them.
+    /// Topology replies that have come: when, by the client's clock, what they said, and to how many slots they gave an
+    /// owner.
     heard: Vec<(u64, u64, usize)>,
 }
 
@@ -120,6 +122,27 @@ impl MapNotes {
     pub fn heard_since(&self, clock: u64) -> bool {
         self.heard.last().is_some_and(|heard| heard.0 >= clock)
     }
+}
+
+/// How many slots a reply to CLUSTER SLOTS or CLUSTER NODES gives to nodes.
+fn covered(reply: &[u8]) -> usize {
+    let text = String::from_utf8_lossy(reply);
+    let mut first = None;
+    let mut sum = 0;
+    for line in text.split(['\r', '\n']).filter(|line| !line.is_empty()) {
+        // CLUSTER SLOTS: the only numbers that follow one another are those of a range.
+        let number = line.strip_prefix(':').and_then(|number| number.parse::<usize>().ok());
+        if let (Some(first), Some(last)) = (first, number) {
+            sum += (last + 1).saturating_sub(first);
+        }
+        first = number;
+        // CLUSTER NODES: behind the state of the link.
+        let words = line.split(' ').skip_while(|word| !word.ends_with("connected")).skip(1);
+        let ranges = words.filter_map(|word| word.split_once('-').or(Some((word, word))));
+        let numbers = ranges.filter_map(|(from, to)| Some((from.parse::<usize>().ok()?, to.parse::<usize>().ok()?)));
+        sum += numbers.map(|(from, to)| (to + 1).saturating_sub(from)).sum::<usize>();
+    }
+    sum
 }
 
 /// A map as a whole.
@@ -159,7 +182,14 @@ impl World {
         }
         // Who owns what, whatever the addresses and whoever says it.
         let said = hash_of(format!("{:?}{alien}", views.get(..TAGGED.len())).as_bytes());
-        self.links[link as usize].notes.news.push_back(News { at: u64::MAX, nodes, views, said, forged: false });
+        self.links[link as usize].notes.news.push_back(News {
+            at: u64::MAX,
+            nodes,
+            views,
+            said,
+            covered: covered(out),
+            forged: false,
+        });
     }
 
     /// Bytes have arrived, and perhaps news with them.
@@ -183,8 +213,7 @@ impl World {
                 // What seems to go back is believed as a whole: whatever else changes begins it anew.
                 map.told.clear();
             }
-            let lost = news.views.iter().filter(|(_, owner)| owner.is_none()).count();
-            map.heard.push((clock, news.said, lost));
+            map.heard.push((clock, news.said, news.covered));
             if hostile || news.views.is_empty() {
                 // Another cluster's, or none that can be read.
                 notes.notes.map.told.clear();
@@ -326,7 +355,7 @@ impl World {
             })
         };
         // Slots that are lost are believed when so many were for the hold time, whatever else changed.
-        let lost = now.covered < before.covered && !confirmed(|one, other| one.1 > 0 && one.1 == other.1);
+        let lost = now.covered < before.covered && !confirmed(|one, other| one.1 == other.1);
         let confirmed = confirmed(|one, other| one.0 == other.0);
         let fault = if confirmed || mixed {
             None
@@ -379,7 +408,15 @@ impl World {
 
 #[cfg(test)]
 mod tests {
-    use super::Truth;
+    use super::{Truth, covered};
+
+    #[test]
+    fn replies_are_counted() {
+        let slots = b"*2\r\n*3\r\n:0\r\n:99\r\n*3\r\n$1\r\na\r\n:7000\r\n$1\r\nx\r\n*3\r\n:500\r\n:500\r\n*3\r\n$1\r\nb\r\n:7001\r\n$1\r\ny\r\n";
+        assert_eq!(covered(slots), 101);
+        let nodes = b"=150\r\ntxt:aa 10.0.0.1:7000@17000 myself,master - 0 0 1 connected 0-99 500 [500-<-bb]\nbb 10.0.0.2:7001@17001 slave aa 0 0 1 connected\ncc :0 master - 0 0 2 disconnected 7-8\n\r\n";
+        assert_eq!(covered(nodes), 103);
+    }
 
     #[test]
     fn the_history_tells_what_came_later() {
