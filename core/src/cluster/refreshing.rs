@@ -206,12 +206,15 @@ impl Engine<'_> {
         } else {
             (first.map(first_head), MapMut::new(second_head, second.reborrow()))
         };
-        if self.s.freshness.keep_redirects(now, &current, &mut staging) {
-            // What this node says is of yesterday.
-            self.s.refresh.request(now, Why::Error);
+        let mut verdict = self.s.freshness.judge(now, from, &current, &staging.map());
+        if verdict == Verdict::Suspect {
+            verdict = self.s.freshness.keep_redirects(now, &current, &mut staging);
+            if verdict != Verdict::Suspect {
+                // Others know more.
+                self.s.refresh.request(now, Why::Error);
+            }
         }
-        let candidate = staging.map();
-        match self.s.freshness.judge(now, from, &current, &candidate) {
+        match verdict {
             Verdict::Suspect => {
                 self.tell_refresh_failed(conn, RefreshFailure::Unconfirmed);
                 self.s.refresh.failed(now);

@@ -9,9 +9,8 @@
 //! reset or rebuilt through. What it says of other slots meanwhile does not begin the hold time anew. The word of a node
 //! that is not heard any more counts for twice the hold time at most, so that nobody who is gone keeps a wrong map in use.
 //!
-//! What a redirect taught goes by slot: [`Freshness::keep_redirects`] puts it into a reply that knows less, so that the
-//! rest of the reply is of use. Only where that cannot be done, for the reply does not have the node as a primary, is
-//! the reply suspect.
+//! What a redirect taught goes by slot: a reply that says otherwise is suspect too, and [`Freshness::keep_redirects`] puts
+//! it into that reply, so that the rest of it is of use meanwhile.
 
 use super::build::MapMut;
 use super::map::{Map, Owner};
@@ -119,26 +118,36 @@ impl Freshness {
         }
     }
 
-    /// Gives the slots of recent redirects to the nodes they led to, in a reply that says otherwise and is not in use yet:
-    /// the node that answered is behind. Only what the map in use still holds, and nodes that the reply has as primaries.
-    /// A view that was replaced a short while ago stays as it is. Says whether anything was changed: then another node
-    /// should be asked soon.
-    pub fn keep_redirects(&mut self, now: Instant, current: &Map<'_>, candidate: &mut MapMut<'_>) -> bool {
-        self.forget(now);
-        if self.patches.iter().all(|patch| !patch.at.is_some()) || self.is_back(half(digest(&candidate.map()))) {
-            return false;
+    /// Makes a suspect reply that is not in use yet agree with recent redirects: what keeps to them is of use though the
+    /// node that answered is behind. Gives the slots of the redirects to the nodes they led to, where the map in use still
+    /// does and the reply has the node as a primary. `Suspect` if that is not all there is to it; after `Same` and `Newer`
+    /// the caller applies the reply, and asks another node soon.
+    pub fn keep_redirects(&mut self, now: Instant, current: &Map<'_>, candidate: &mut MapMut<'_>) -> Verdict {
+        if self.is_back(half(digest(&candidate.map()))) {
+            return Verdict::Suspect;
         }
-        let mut kept = false;
         for patch in self.patches.iter().filter(|patch| patch.at.is_some()) {
             let Owner::Node(owner) = current.owner(patch.slot) else { continue };
             let Some(id) = current.node(owner).map(Node::id).filter(|id| id.short() == patch.owner) else { continue };
             let view = candidate.map();
             let Some(target) = view.find(&id) else { continue };
-            if view.owner(patch.slot) != Owner::Node(target) && view.node(target).is_some_and(Node::is_primary) {
-                kept |= candidate.patch(patch.slot, target);
+            if view.node(target).is_some_and(Node::is_primary) {
+                candidate.patch(patch.slot, target);
             }
         }
-        kept
+        let (old, new) = (digest(current), digest(&candidate.map()));
+        if old == new {
+            return Verdict::Same;
+        }
+        let doubt = self.doubt(current, &candidate.map(), half(new)).id();
+        if doubt != 0 {
+            if self.pending.digest != doubt || !self.is_confirmed(now) {
+                return Verdict::Suspect;
+            }
+            self.overrule();
+        }
+        self.remember(now, half(old));
+        Verdict::Newer
     }
 
     /// Judges the reply of node `from`. After `Same` and `Newer` the caller applies it; what has to be remembered of
@@ -146,36 +155,41 @@ impl Freshness {
     pub fn judge(&mut self, now: Instant, from: NodeId, current: &Map<'_>, candidate: &Map<'_>) -> Verdict {
         let (old, new) = (digest(current), digest(candidate));
         self.forget(now);
-        let mut doubt = 0;
+        let mut doubt = Doubt::NONE;
         let verdict = if current.is_empty() {
             Verdict::Newer
         } else if old == new {
             Verdict::Same
         } else {
             doubt = self.doubt(current, candidate, half(new));
-            if doubt == 0 { Verdict::Newer } else { Verdict::Suspect }
+            if doubt.id() == 0 { Verdict::Newer } else { Verdict::Suspect }
         };
         match verdict {
             Verdict::Newer => self.replaced(now, half(old)),
             Verdict::Same => self.vote(from, false),
             Verdict::Suspect => {
-                if !self.pending.at.is_some() || self.pending.digest != doubt {
-                    self.pending = View { digest: doubt, at: Stamp::at(now) };
+                if !self.pending.at.is_some() || self.pending.digest != doubt.id() {
+                    self.pending = View { digest: doubt.id(), at: Stamp::at(now) };
                     self.voters = [0; VOTERS];
                     self.round = Stamp::at(now);
                 }
                 self.vote(from, true);
-                if self.is_confirmed(now) {
-                    // What the redirects taught is overruled.
+                // What redirects taught meanwhile is not confirmed along with something else.
+                if self.is_confirmed(now) && (doubt.view == 0 || doubt.redirects == 0) {
                     self.patches = Self::NO_PATCHES;
-                    self.views = Self::NO_VIEWS;
-                    self.pending.at = Stamp::NEVER;
-                    self.voters = [0; VOTERS];
+                    self.overrule();
                     return Verdict::Newer;
                 }
             }
         }
         verdict
+    }
+
+    /// What was suspect is confirmed.
+    fn overrule(&mut self) {
+        self.views = Self::NO_VIEWS;
+        self.pending.at = Stamp::NEVER;
+        self.voters = [0; VOTERS];
     }
 
     /// Drops what is older than it counts, so that times of long ago are never compared.
@@ -205,6 +219,11 @@ impl Freshness {
     fn replaced(&mut self, now: Instant, old: u32) {
         self.pending.at = Stamp::NEVER;
         self.voters = [0; VOTERS];
+        self.remember(now, old);
+    }
+
+    /// A view is replaced: for a while it is not to come back.
+    fn remember(&mut self, now: Instant, old: u32) {
         if let Some(place) = self.views.get_mut(usize::from(self.next_view)) {
             *place = View { digest: old, at: Stamp::at(now) };
         }
@@ -215,20 +234,27 @@ impl Freshness {
         self.views.iter().any(|view| view.at.is_some() && view.digest == digest)
     }
 
-    /// What is suspect about a reply: 0 for nothing, else a number that stays the same while the same is suspect.
-    fn doubt(&self, current: &Map<'_>, candidate: &Map<'_>, new: u32) -> u32 {
-        let reverts = self.patches.iter().any(|patch| {
-            patch.at.is_some()
-                && owner_id(candidate, patch.slot) != Some(patch.owner)
-                // A patch the current map no longer holds was overruled already.
-                && owner_id(current, patch.slot) == Some(patch.owner)
-        });
-        let epochs = current.has_epochs() && candidate.has_epochs();
-        if reverts || are_strangers(current, candidate) || (!epochs && self.is_back(new)) {
-            return new.max(1);
+    fn doubt(&self, current: &Map<'_>, candidate: &Map<'_>, new: u32) -> Doubt {
+        let mut doubt = Doubt::NONE;
+        for patch in self.patches.iter().filter(|patch| patch.at.is_some()) {
+            let owner = owner_id(candidate, patch.slot);
+            // A patch the current map no longer holds was overruled already.
+            if owner != Some(patch.owner) && owner_id(current, patch.slot) == Some(patch.owner) {
+                mix(&mut doubt.redirects, patch.slot, owner.unwrap_or_default());
+            }
         }
-        let lost = if candidate.covered() < current.covered() { u32::from(candidate.covered()) << 1 | 1 } else { 0 };
-        lost ^ if epochs { older_epochs(current, candidate) } else { 0 }
+        let epochs = current.has_epochs() && candidate.has_epochs();
+        if are_strangers(current, candidate) || (!epochs && self.is_back(new)) {
+            doubt.view = new.max(1);
+            return doubt;
+        }
+        if candidate.covered() < current.covered() {
+            mix(&mut doubt.view, Slot::masked(0), candidate.covered().into());
+        }
+        if epochs {
+            older_epochs(current, candidate, &mut doubt.view);
+        }
+        doubt
     }
 
     /// Counts each node once, with its last word; those whose ids nobody told count as one.
@@ -267,25 +293,34 @@ fn are_strangers(current: &Map<'_>, candidate: &Map<'_>) -> bool {
     !candidate.nodes().any(|(_, node)| current.find(&node.id()).is_some())
 }
 
-/// The slots that would go from a higher config epoch to a lower one, and to whom, as an even number; 0: none.
-fn older_epochs(current: &Map<'_>, candidate: &Map<'_>) -> u32 {
-    let epoch = |map: &Map<'_>, owner: Owner| match owner {
-        Owner::Node(index) => map.node(index).and_then(|node| node.epoch().map(|epoch| (node.id(), epoch))),
-        Owner::Uncovered | Owner::Unknown => None,
-    };
+/// What is suspect about a reply: numbers that stay the same while the same is suspect, 0 for nothing.
+struct Doubt {
+    view: u32,
+    redirects: u32,
+}
+
+impl Doubt {
+    const NONE: Self = Self { view: 0, redirects: 0 };
+
+    /// What has to be confirmed: redirects are forgotten soon, and what else is suspect stays.
+    const fn id(&self) -> u32 {
+        if self.view == 0 { self.redirects } else { self.view }
+    }
+}
+
+fn mix(doubt: &mut u32, slot: Slot, owner: u32) {
+    *doubt = (doubt.rotate_left(5) ^ owner ^ u32::from(slot.get())).wrapping_mul(0x9e37_79b9).max(1);
+}
+
+/// Doubts the slots that would go from a higher config epoch to a lower one.
+fn older_epochs(current: &Map<'_>, candidate: &Map<'_>, doubt: &mut u32) {
     let (mut old, mut new) = (current.runs(), candidate.runs());
     let (mut a, mut b) = (old.next(), new.next());
-    let mut older = 0_u32;
     // Both give every slot once, so stepping past the run that ends first visits each pair of owners.
     while let (Some((old_range, old_owner)), Some((new_range, new_owner))) = (a, b) {
-        if let (Some((old_id, old_epoch)), Some((new_id, new_epoch))) =
-            (epoch(current, old_owner), epoch(candidate, new_owner))
-            && old_id != new_id
-            && new_epoch < old_epoch
-        {
-            let first = old_range.first().max(new_range.first());
-            let pair = new_id.short() ^ u32::from(first.get());
-            older = (older ^ pair).wrapping_mul(0x9e37_79b9).max(2) & !1;
+        if is_older(current, old_owner, candidate, new_owner) {
+            let owner = owner_of(candidate, new_owner).map_or(0, |node| node.id().short());
+            mix(doubt, old_range.first().max(new_range.first()), owner);
         }
         let (old_last, new_last) = (old_range.last(), new_range.last());
         if old_last <= new_last {
@@ -295,14 +330,23 @@ fn older_epochs(current: &Map<'_>, candidate: &Map<'_>) -> u32 {
             b = new.next();
         }
     }
-    older
+}
+
+/// Whether a slot would go to another node with a lower config epoch.
+fn is_older(current: &Map<'_>, old: Owner, candidate: &Map<'_>, new: Owner) -> bool {
+    let (Some(old), Some(new)) = (owner_of(current, old), owner_of(candidate, new)) else { return false };
+    old.id() != new.id() && old.epoch().zip(new.epoch()).is_some_and(|(old, new)| new < old)
+}
+
+fn owner_of<'a>(map: &Map<'a>, owner: Owner) -> Option<&'a Node> {
+    match owner {
+        Owner::Node(index) => map.node(index),
+        Owner::Uncovered | Owner::Unknown => None,
+    }
 }
 
 fn owner_id(map: &Map<'_>, slot: Slot) -> Option<u32> {
-    match map.owner(slot) {
-        Owner::Node(index) => map.node(index).map(|node| node.id().short()),
-        Owner::Uncovered | Owner::Unknown => None,
-    }
+    owner_of(map, map.owner(slot)).map(|node| node.id().short())
 }
 
 /// A number for "who serves what": equal for maps that agree on every slot, whatever the addresses (which differ

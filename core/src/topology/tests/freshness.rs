@@ -94,27 +94,59 @@ fn a_redirect_goes_into_the_reply_that_does_not_know_it() {
     fresh.note_moved(ms(0), slot(7), id(1));
     // It lags behind in one slot, and is ahead in others.
     let mut reply = view([0, 1, 3], None);
-    assert!(fresh.keep_redirects(ms(10), &current.map(), &mut reply.map_mut()));
+    assert_eq!(fresh.judge(ms(10), id(0), &current.map(), &reply.map()), Verdict::Suspect);
+    assert_eq!(fresh.clone().keep_redirects(ms(10), &current.map(), &mut reply.map_mut()), Verdict::Newer);
     assert_eq!((owner(&reply, 7), owner(&reply, 8), owner(&reply, 250)), (id(1), id(0), id(3)));
-    assert_eq!(fresh.clone().judge(ms(10), id(0), &current.map(), &reply.map()), Verdict::Newer);
-    assert!(!fresh.keep_redirects(ms(20), &current.map(), &mut reply.map_mut()), "it agrees now");
+    // All it says is what the redirect has overtaken.
+    let mut behind = view([0, 1, 2], None);
+    assert_eq!(fresh.clone().keep_redirects(ms(10), &current.map(), &mut behind.map_mut()), Verdict::Same);
     // It does not have the node that the redirect led to: nothing to give the slot to.
     let mut without = view([0, 4, 2], None);
-    assert!(!fresh.keep_redirects(ms(30), &current.map(), &mut without.map_mut()));
-    assert_eq!(fresh.clone().judge(ms(30), id(0), &current.map(), &without.map()), Verdict::Suspect);
-    // The map in use knows better already.
-    let mut overruled = view([0, 1, 2], None);
-    give(&mut overruled, 7, 2);
-    assert!(!fresh.keep_redirects(ms(40), &overruled.map(), &mut view([0, 1, 2], None).map_mut()));
+    assert_eq!(fresh.clone().keep_redirects(ms(30), &current.map(), &mut without.map_mut()), Verdict::Suspect);
+    // Slots are lost as well.
+    let mut less = view([0, 1, 2], None);
+    less.map_mut().clear();
+    let index = less.map_mut().add_node(&primary(0, 1));
+    less.map_mut().add_node(&primary(1, 2));
+    less.map_mut().add_range(range(0, 99), index).unwrap();
+    less.map_mut().finish().unwrap();
+    assert_eq!(fresh.clone().keep_redirects(ms(40), &current.map(), &mut less.map_mut()), Verdict::Suspect);
     // A view that was just replaced is not made to look like news.
     let mut old = view([0, 1, 2], None);
     let mut next = view([0, 1, 3], None);
     give(&mut next, 7, 1);
-    assert_eq!(fresh.judge(ms(50), id(3), &old.map(), &next.map()), Verdict::Newer);
-    assert!(!fresh.keep_redirects(ms(60), &next.map(), &mut old.map_mut()));
-    assert_eq!(fresh.judge(ms(60), id(0), &next.map(), &old.map()), Verdict::Suspect);
-    // After the hold time the redirect counts no more.
-    assert!(!fresh.keep_redirects(ms(2_020), &current.map(), &mut view([0, 1, 4], None).map_mut()));
+    let mut swapped = fresh.clone();
+    assert_eq!(swapped.judge(ms(50), id(3), &old.map(), &next.map()), Verdict::Newer);
+    assert_eq!(swapped.judge(ms(60), id(0), &next.map(), &old.map()), Verdict::Suspect);
+    assert_eq!(swapped.keep_redirects(ms(60), &next.map(), &mut old.map_mut()), Verdict::Suspect);
+    // The same after a view that was made to agree.
+    let mut made = view([0, 1, 3], None);
+    assert_eq!(fresh.keep_redirects(ms(70), &current.map(), &mut made.map_mut()), Verdict::Newer);
+    assert_eq!(fresh.judge(ms(80), id(2), &made.map(), &current.map()), Verdict::Suspect);
+}
+
+#[test]
+fn who_takes_a_redirect_back_is_believed_in_time() {
+    let mut current = view([0, 1, 2], None);
+    let target = current.map().find(&id(1)).unwrap();
+    moved(&mut current.map_mut(), slot(7), target);
+    let mut fresh = fresh();
+    // The redirect comes again and again, and so do replies of all the others, with other changes between them.
+    let mut served = view([0, 1, 2], None);
+    for n in 0..24_u16 {
+        let now = ms(u64::from(n) * 100);
+        fresh.note_moved(now, slot(7), id(1));
+        let mut reply = view([0, 1, 10 + n], None);
+        let verdict = fresh.judge(now, id(n % 3), &current.map(), &reply.map());
+        if n > 20 {
+            assert_eq!(verdict, Verdict::Newer, "{n}");
+            return;
+        }
+        assert_eq!(verdict, Verdict::Suspect, "{n}");
+        assert_eq!(fresh.keep_redirects(now, &current.map(), &mut reply.map_mut()), Verdict::Newer, "{n}");
+        served = core::mem::replace(&mut current, reply);
+    }
+    panic!("never: {}", print(&served.map()));
 }
 
 #[test]

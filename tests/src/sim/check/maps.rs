@@ -111,16 +111,15 @@ pub struct MapNotes {
     view: View,
     /// Views that were replaced, and when, by the client's clock.
     replaced: Vec<(u64, u64)>,
-    /// Topology replies that have come: when, by the client's clock, what they said, and to how many slots they gave an
-    /// owner.
-    heard: Vec<(u64, u64, usize)>,
+    /// Topology replies that have come.
+    heard: Vec<Heard>,
 }
 
 impl MapNotes {
     /// Whether a topology reply has come at or after that time of the client's clock.
     #[must_use]
     pub fn heard_since(&self, clock: u64) -> bool {
-        self.heard.last().is_some_and(|heard| heard.0 >= clock)
+        self.heard.last().is_some_and(|heard| heard.clock >= clock)
     }
 }
 
@@ -143,6 +142,16 @@ fn covered(reply: &[u8]) -> usize {
         sum += numbers.map(|(from, to)| (to + 1).saturating_sub(from)).sum::<usize>();
     }
     sum
+}
+
+/// A topology reply that has come.
+#[derive(Clone, Debug)]
+struct Heard {
+    /// When, by the client's clock.
+    clock: u64,
+    said: u64,
+    covered: usize,
+    views: Vec<(u16, Option<usize>)>,
 }
 
 /// A map as a whole.
@@ -209,11 +218,12 @@ impl World {
             let timely = notes.notes.answered(link);
             let clock = notes.at(now).as_micros();
             let map = &mut notes.notes.map;
-            if map.heard.last().is_some_and(|heard| heard.1 != news.said) {
+            if map.heard.last().is_some_and(|heard| heard.said != news.said) {
                 // What seems to go back is believed as a whole: whatever else changes begins it anew.
                 map.told.clear();
             }
-            map.heard.push((clock, news.said, news.covered));
+            let (said, covered, views) = (news.said, news.covered, news.views.clone());
+            map.heard.push(Heard { clock, said, covered, views });
             if hostile || news.views.is_empty() {
                 // Another cluster's, or none that can be read.
                 notes.notes.map.told.clear();
@@ -348,15 +358,19 @@ impl World {
             notes.replaced.push((before.digest, clock));
         }
         // Of several that came at this tick of the clock any may be the one that was taken.
-        let confirmed = |same: fn((u64, usize), (u64, usize)) -> bool| {
-            notes.heard.iter().rev().take_while(|heard| heard.0 == clock).any(|last| {
-                let first = notes.heard.iter().find(|heard| same((heard.1, heard.2), (last.1, last.2)));
-                first.is_some_and(|heard| clock.saturating_sub(heard.0) >= HOLD)
+        let confirmed = |same: fn(&Heard, &Heard) -> bool| {
+            notes.heard.iter().rev().take_while(|heard| heard.clock == clock).any(|last| {
+                let first = notes.heard.iter().find(|heard| same(heard, last));
+                first.is_some_and(|heard| clock.saturating_sub(heard.clock) >= HOLD)
             })
         };
-        // Slots that are lost are believed when so many were for the hold time, whatever else changed.
-        let lost = now.covered < before.covered && !confirmed(|one, other| one.1 == other.1);
-        let confirmed = confirmed(|one, other| one.0 == other.0);
+        // Slots that are lost, or go to a lower epoch, are believed when they were for the hold time, whatever else changed.
+        let lost = now.covered < before.covered && !confirmed(|one, other| one.covered == other.covered);
+        let lower = lower.filter(|(slot, owner)| {
+            let held = |heard: &&Heard| clock.saturating_sub(heard.clock) >= HOLD;
+            !notes.heard.iter().filter(held).any(|heard| heard.views.contains(&(*slot, Some(*owner))))
+        });
+        let confirmed = confirmed(|one, other| one.said == other.said);
         let fault = if confirmed || mixed {
             None
         } else if let Some((slot, owner)) = lower {

@@ -21,7 +21,7 @@ const AT_ONCE: u64 = 8_000;
 
 /// Parts of a thousand within which delays are alike, and how many of them may be.
 const BAND: u64 = 60;
-const ALIKE: usize = 8;
+const ALIKE: usize = 12;
 /// Dials without a target in a row: the map may change between the wish for one and its target.
 const UNTARGETED: u32 = 3;
 
@@ -115,7 +115,7 @@ impl World {
         let alike = densest(&parts, BAND);
         let spread = alike < ALIKE || alike * 10 < at.notes.spread.len() * 6;
         self.check(7, spread, || {
-            format!("client {client}: {alike} of {} delays before dials are the same part of the longest", parts.len())
+            format!("client {client}: {alike} of these delays before dials, in thousandths of the longest, are alike: {parts:?}")
         });
     }
 
@@ -164,8 +164,7 @@ impl World {
         let Some(last) = request.served.last().filter(goes_on) else { return };
         let own = plain && !request.tainted && self.stage.is_none() && request.answer == Some(last.hash);
         let redirects = request.served.iter().filter(|served| served.redirect).count();
-        let spent =
-            redirects > usize::from(at.config.max_hops) || request.served.len() >= usize::from(at.config.max_attempts);
+        let spent = redirects > usize::from(at.config.max_hops) || request.sends >= u32::from(at.config.max_attempts);
         self.check(4, !own || spent, || {
             format!("client {client}: command {tag} was handed a refusal with budget left, after {redirects} redirects")
         });
