@@ -104,6 +104,41 @@ fn every_node_is_found_in_a_copy_of_another_size() {
 }
 
 #[test]
+fn owners_left_out_of_a_copy_are_one_unknown() {
+    for dense in [false, true] {
+        let mut tables = Tables::new(5, 16, 64, dense);
+        let mut map = tables.map_mut();
+        map.clear();
+        for n in 0..5 {
+            let node = map.add_node(&primary(n, n + 1));
+            map.add_range(range(n * 100, n * 100 + 99), node).unwrap();
+        }
+        map.finish().unwrap();
+        let mut copy = Tables::new(3, 16, 64, dense);
+        copy.map_mut().copy_from(&tables.map()).unwrap();
+        assert_eq!(print(&copy.map()), "0-99=1 100-199=2 200-299=3 300-499=? 500-16383=-");
+    }
+}
+
+#[test]
+fn a_replica_of_a_replica_takes_nothing_from_it() {
+    let mut tables = Tables::new(4, 16, 64, false);
+    let mut map = tables.map_mut();
+    map.clear();
+    let first = map.add_node(&primary(0, 1)).unwrap();
+    let second = map.add_node(&replica(1, 2, first)).unwrap();
+    let third = map.add_node(&replica(2, 3, second)).unwrap();
+    map.add_range(range(0, 16_383), Some(first)).unwrap();
+    map.finish().unwrap();
+    let behind = NodeIndex::new(3).unwrap();
+    assert!(map.node_mut(third).is_some() && map.node_mut(behind).is_none() && map.map().node(behind).is_none());
+    let map = tables.map();
+    let primary_of = |index| map.node(index).and_then(Node::primary);
+    assert_eq!([first, second, third].map(primary_of), [None, Some(first), Some(second)]);
+    assert_eq!(map.all_replicas(first).collect::<Vec<_>>(), [second]);
+}
+
+#[test]
 fn the_other_replicas_follow_a_promoted_one() {
     let mut tables = Tables::new(8, 16, 64, false);
     let mut map = tables.map_mut();

@@ -283,6 +283,11 @@ fn shards_elect_the_healthy_primary() {
         map.apply(&resp(&text), ReplyKind::Shards, &context().replicas(replicas)).unwrap();
         assert_eq!(print(&map.map()), "0-16383=?");
     }
+    // Of the other shards it is known.
+    let whole = format!("{{slots [:9 :9] nodes [{}]}}", node(5, "master", "online"));
+    let text = format!("[{whole} {{slots [:0 :8] nodes [{}]}}]", node(1, "replica", "online"));
+    map.apply(&resp(&text), ReplyKind::Shards, &context()).unwrap();
+    assert_eq!(print(&map.map()), "0-8=? 9=5 10-16383=-");
     // One node per shard without replicas, the elected one.
     let (x, y) = (node(1, "replica", "online"), node(4, "master", "online"));
     let text = shard(&[x, node(2, "master", "fail"), node(3, "master", "online"), y]);
