@@ -208,6 +208,56 @@ fn a_node_whose_id_nobody_told_has_a_say() {
 }
 
 #[test]
+fn another_doubt_starts_anew() {
+    let (ours, theirs) = (view([0, 1, 2], None), view([5, 6, 7], None));
+    let mut part = Tables::new(8, 16, 64, false);
+    let mut map = part.map_mut();
+    map.clear();
+    let index = map.add_node(&primary(0, 1));
+    map.add_range(range(0, 99), index).unwrap();
+    map.finish().unwrap();
+    let mut fresh = fresh();
+    assert_eq!(fresh.judge(ms(0), id(5), &ours.map(), &theirs.map()), Verdict::Suspect);
+    assert_eq!(fresh.judge(ms(1_500), id(6), &ours.map(), &theirs.map()), Verdict::Suspect);
+    assert_eq!(fresh.judge(ms(2_100), id(5), &ours.map(), &part.map()), Verdict::Suspect, "nobody said so before");
+    assert_eq!(fresh.judge(ms(4_000), id(5), &ours.map(), &part.map()), Verdict::Suspect, "not for long enough");
+    assert_eq!(fresh.judge(ms(4_105), id(5), &ours.map(), &part.map()), Verdict::Newer);
+    // So does the same one, when something else was taken in between.
+    let (next, mut fresh) = (view([0, 1, 3], None), Freshness::new(Duration::from_secs(2)));
+    assert_eq!(fresh.judge(ms(0), id(5), &ours.map(), &theirs.map()), Verdict::Suspect);
+    assert_eq!(fresh.judge(ms(10), id(0), &ours.map(), &next.map()), Verdict::Newer);
+    assert_eq!(fresh.judge(ms(1_000), id(5), &next.map(), &theirs.map()), Verdict::Suspect);
+    assert_eq!(fresh.judge(ms(2_500), id(5), &next.map(), &theirs.map()), Verdict::Suspect);
+    assert_eq!(fresh.judge(ms(3_005), id(5), &next.map(), &theirs.map()), Verdict::Newer);
+}
+
+#[test]
+fn a_word_counts_for_the_whole_round() {
+    let (ours, theirs) = (view([0, 1, 2], None), view([5, 6, 7], None));
+    let mut fresh = fresh();
+    assert_eq!(fresh.judge(ms(0), id(5), &ours.map(), &theirs.map()), Verdict::Suspect);
+    for n in 0..2 {
+        assert_eq!(fresh.judge(ms(10), id(n), &ours.map(), &ours.map()), Verdict::Same);
+    }
+    // One node says so ten times, two said otherwise once.
+    for n in 1..=10 {
+        assert_eq!(fresh.judge(ms(n * 201), id(5), &ours.map(), &theirs.map()), Verdict::Suspect, "{n}");
+    }
+}
+
+#[test]
+fn several_replaced_views_are_remembered() {
+    let views: Vec<_> = (2..7).map(|n| view([0, 1, n], None)).collect();
+    let mut fresh = fresh();
+    for (n, two) in views.windows(2).enumerate() {
+        assert_eq!(fresh.judge(ms(n as u64), id(0), &two[0].map(), &two[1].map()), Verdict::Newer);
+    }
+    for old in &views[..4] {
+        assert_eq!(fresh.clone().judge(ms(100), id(0), &views[4].map(), &old.map()), Verdict::Suspect);
+    }
+}
+
+#[test]
 fn who_is_not_heard_any_more_has_no_say() {
     let (ours, theirs) = (view([0, 1, 2], None), view([5, 6, 7], None));
     let mut fresh = fresh();
