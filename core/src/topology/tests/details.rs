@@ -104,6 +104,15 @@ fn every_node_is_found_in_a_copy_of_another_size() {
 }
 
 #[test]
+fn tables_that_are_lent_on_are_the_same() {
+    let (mut nodes, mut ranges, mut hosts, mut dense) = ([Node::EMPTY; 2], [RangeEntry::EMPTY; 3], [0; 4], [0_u16; 5]);
+    let mut parts = MapParts { nodes: &mut nodes, ranges: &mut ranges, hosts: &mut hosts, dense: Some(&mut dense) };
+    let lent = parts.reborrow();
+    let lens = (lent.nodes.len(), lent.ranges.len(), lent.hosts.len(), lent.dense.map(|dense| dense.len()));
+    assert_eq!(lens, (2, 3, 4, Some(5)));
+}
+
+#[test]
 fn owners_left_out_of_a_copy_are_one_unknown() {
     for dense in [false, true] {
         let mut tables = Tables::new(5, 16, 64, dense);

@@ -90,16 +90,20 @@ fn a_copy_keeps_hosts_and_replicas() {
 /// Reads a CLUSTER NODES text in chunks of `piece` bytes.
 #[cfg(feature = "nodes-reply")]
 fn nodes_in_pieces(text: &str, piece: usize) -> Result<String, Rejection> {
+    reply_in_pieces(&format!("${}\r\n{text}\r\n", text.len()), piece)
+}
+
+#[cfg(feature = "nodes-reply")]
+fn reply_in_pieces(reply: &str, piece: usize) -> Result<String, Rejection> {
     use crate::limits::Limits;
     use crate::resp::{Level, Status, TokenState};
-    let bytes = format!("${}\r\n{text}\r\n", text.len()).into_bytes();
     let mut tables = Tables::new(4, 8, 400, false);
     let mut levels = [Level::EMPTY; 4];
     let mut state = TokenState::new();
     let mut reader = Reader::new(ReplyKind::Nodes);
     let context = Context::new(NodeAddr::new("reached", 7000).unwrap());
     let (mut buffer, mut status) = (vec![], Status::Incomplete);
-    for part in bytes.chunks(piece) {
+    for part in reply.as_bytes().chunks(piece) {
         buffer.extend_from_slice(part);
         let mut tokens = state.reader(&mut levels, &Limits::DEFAULT, &buffer);
         status = reader.feed(&mut tokens, &context, &mut tables.map_mut(), &mut |_| {})?;
@@ -108,6 +112,16 @@ fn nodes_in_pieces(text: &str, piece: usize) -> Result<String, Rejection> {
     }
     assert_eq!(status, Status::Complete(()));
     Ok(print(&tables.map()))
+}
+
+#[test]
+#[cfg(feature = "nodes-reply")]
+fn an_attribute_in_front_of_a_text_is_no_part_of_it() {
+    let line = format!("{} h:1@2 myself,master - 0 0 1 connected 0-9", id_text(1));
+    let reply = format!("|1\r\n+key\r\n*2\r\n$3\r\nabc\r\n+d\r\n${}\r\n{line}\r\n", line.len());
+    for piece in 1..reply.len() {
+        assert_eq!(reply_in_pieces(&reply, piece), Ok("0-9=1 10-16383=-".to_string()), "{piece}");
+    }
 }
 
 #[test]
