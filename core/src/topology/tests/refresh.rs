@@ -185,3 +185,23 @@ fn refreshes_now_and_then_without_a_reason() {
     let (at, _) = run(&mut refresh, at, &mut rand, &tables.map());
     assert!((60_000..60_101).contains(&at.since(ms(0)).as_millis()), "{at:?}");
 }
+
+#[test]
+fn a_machine_tells_its_state() {
+    let tables = nodes(3);
+    let (mut refresh, mut rand) = (Refresh::new(POLICY), Rand::new(2));
+    let told = |refresh: &Refresh| (refresh.state_name(), refresh.is_pending(), refresh.in_flight(), refresh.rounds());
+    assert_eq!(told(&refresh), ("idle", false, false, 0));
+    refresh.request(ms(0), Reason::Unreachable);
+    assert_eq!(told(&refresh), ("wanted", true, false, 0));
+    assert_eq!(refresh.poll(ms(0), &mut rand, &tables.map(), |_| true), None);
+    assert_eq!(told(&refresh), ("due", true, false, 0));
+    let (at, _) = run(&mut refresh, ms(0), &mut rand, &tables.map());
+    assert_eq!(told(&refresh), ("asked", true, true, 1));
+    refresh.failed(at);
+    assert_eq!(told(&refresh), ("next", true, false, 1));
+    assert!(refresh.poll_timeout().is_some_and(|next| next <= at), "now");
+    let (at, _) = run(&mut refresh, at, &mut rand, &tables.map());
+    refresh.succeeded(at);
+    assert_eq!(told(&refresh), ("idle", false, false, 1));
+}
