@@ -172,3 +172,12 @@ fn what_a_node_of_shards_says_beside_its_endpoint() {
         );
     }
 }
+
+#[test]
+#[cfg(feature = "nodes-reply")]
+fn an_aggregate_is_no_text() {
+    for text in ["[]", "{}", "[a]", "[[]]", "[:1]"] {
+        let read = Small::new().apply(&resp(text), ReplyKind::Nodes, &context());
+        assert!(matches!(read, Err(Rejection::Malformed(_))), "{text}: {read:?}");
+    }
+}
