@@ -1,5 +1,6 @@
 //! Single fields of the three replies.
 
+use super::super::reader::WHOLE;
 #[cfg(feature = "shards-reply")]
 use super::readers::shards;
 use super::readers::{Small, context, ok, resp, slots};
@@ -21,6 +22,17 @@ fn an_error_longer_than_the_buffer_is_a_servers_error() {
     let mut tokens = state.reader(&mut levels, &Limits::DEFAULT, &long.as_bytes()[..700]);
     let result = reader.feed(&mut tokens, &context(), &mut tables.map_mut(), &mut |_| {});
     assert_eq!(result.map(drop), Err(Rejection::ServerError(ErrorKind::Other)));
+}
+
+#[test]
+fn the_longest_error_that_is_looked_at() {
+    for (len, kind) in [(WHOLE, ErrorKind::ClusterDown), (WHOLE + 1, ErrorKind::Other)] {
+        let error = format!("CLUSTERDOWN {}", "x".repeat(len - 12));
+        for reply in [format!("-{error}\r\n"), format!("!{len}\r\n{error}\r\n")] {
+            let read = Small::new().apply(reply.as_bytes(), ReplyKind::Slots, &context());
+            assert_eq!(read, Err(Rejection::ServerError(kind)), "{len}");
+        }
+    }
 }
 
 #[test]
@@ -48,7 +60,9 @@ fn fields_that_nobody_knows_may_hold_anything() {
     for more in ["", "new :1", "new [a b]", "new {a [b {c d}]} other _"] {
         assert_eq!(shards(&node(more)), ok("0-9=1 10-16383=-", "h:1"), "{more}");
     }
-    for more in ["ip [a b]", "[a b] :1"] {
+    let first = "[{slots [:0 :9] nodes [{new [a b] id @1 port :1 endpoint h role master health online}]}]";
+    assert_eq!(shards(first), ok("0-9=1 10-16383=-", "h:1"));
+    for more in ["ip [a b]", "[a b] :1", "new _ [a b] :1"] {
         assert!(matches!(shards(&node(more)), Err(Rejection::Malformed(_))), "{more}");
     }
 }
@@ -60,6 +74,10 @@ fn of_two_equal_primaries_the_first_is_elected() {
     let reply = |a: &str, b: &str| format!("[{{slots [:0 :9] nodes [{a} {b}]}}]");
     assert_eq!(shards(&reply(&node(1, 1), &node(2, 2))), ok("0-9=1 10-16383=-", "h:1 h:2"));
     assert_eq!(shards(&reply(&node(2, 2), &node(1, 1))), ok("0-9=2 10-16383=-", "h:2 h:1"));
+    // Also where the other is not kept.
+    let mut map = Small::new();
+    map.apply(&resp(&reply(&node(2, 2), &node(1, 1))), ReplyKind::Shards, &context().replicas(false)).unwrap();
+    assert_eq!((print(&map.map()), map.map().node_count()), ("0-9=2 10-16383=-".to_string(), 1));
 }
 
 #[test]

@@ -306,6 +306,7 @@ fn shards_rejected() {
         format!("[{{slots [:0] nodes [{node}]}}]"),
         format!("[{{slots [:0 :16384] nodes [{node}]}}]"),
         format!("[{{slots [[:0 :1]] nodes [{node}]}}]"),
+        format!("[{{slots [:0 :9 {node}] nodes [{node}]}}]"),
         format!("[{{slots :5 nodes [{node}]}}]"),
         "[{slots [:0 :9] nodes [{id @1 port :1 endpoint h}]}]".to_string(),
         "[{slots [:0 :9] nodes [{id @1 port :1 endpoint h role emperor}]}]".to_string(),
