@@ -199,3 +199,14 @@ fn an_aggregate_is_no_text() {
         assert!(matches!(read, Err(Rejection::Malformed(_))), "{text}: {read:?}");
     }
 }
+
+#[test]
+#[cfg(feature = "shards-reply")]
+fn shards_without_room_and_shards_without_a_primary_are_one_unknown() {
+    let node = |n: u16, role: &str| format!("{{id @{n} port :{n} endpoint h role {role} health online}}");
+    let reply =
+        format!("[{{slots [:0 :4] nodes [{}]}} {{slots [:5 :8] nodes [{}]}}]", node(1, "replica"), node(2, "master"));
+    let mut map = StaticMap::<1, 16, 64>::new();
+    map.apply(&resp(&reply), ReplyKind::Shards, &context()).unwrap();
+    assert_eq!((print(&map.map()), map.map().overflowed()), ("0-8=? 9-16383=-".to_string(), true));
+}
