@@ -113,6 +113,23 @@ fn tables_that_are_lent_on_are_the_same() {
 }
 
 #[test]
+fn boundaries_that_were_joined_are_not_read() {
+    let mut tables = Tables::new(2, 16, 64, false);
+    let mut map = tables.map_mut();
+    map.clear();
+    let node = map.add_node(&primary(0, 1));
+    // One range in the end; behind it in the table stands what is left of two.
+    for (first, last) in [(100, 16_383), (0, 99)] {
+        map.add_range(range(first, last), node).unwrap();
+    }
+    map.finish().unwrap();
+    assert_eq!(print(&map.map()), "0-16383=1");
+    let other = map.add_node(&primary(1, 2)).unwrap();
+    assert!(map.patch(slot(99), other));
+    assert_eq!(print(&tables.map()), "0-98=1 99=2 100-16383=1");
+}
+
+#[test]
 fn owners_left_out_of_a_copy_are_one_unknown() {
     for dense in [false, true] {
         let mut tables = Tables::new(5, 16, 64, dense);

@@ -359,3 +359,13 @@ fn enriches_with_epochs_health_and_nodes_without_slots() {
     assert_eq!(map.replicas(bare).count(), 0, "a failed replica serves no reads");
     assert!(map.has_epochs());
 }
+
+#[test]
+fn what_a_reply_does_not_know_enriches_nothing() {
+    let epoch = |tables: &Tables| tables.map().node(tables.map().find(&id(1)).unwrap()).unwrap().epoch();
+    for epochs in [None, Some([4, 5, 6])] {
+        let mut map = view([0, 1, 2], epochs);
+        map.map_mut().enrich(&view([0, 1, 2], None).map());
+        assert_eq!(epoch(&map), epochs.map(|epochs| epochs[1]));
+    }
+}
