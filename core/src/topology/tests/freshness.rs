@@ -232,6 +232,19 @@ fn another_doubt_starts_anew() {
 }
 
 #[test]
+fn the_same_slots_of_another_node_are_another_doubt() {
+    let ours = view([0, 1, 2], Some([5, 5, 5]));
+    let older = |owner: u16| view([owner, 1, 2], Some([1, 5, 5]));
+    for (then, verdict) in [(older(3), Verdict::Newer), (older(4), Verdict::Suspect)] {
+        let mut fresh = fresh();
+        for (at, from) in [(0, 3), (1_500, 4)] {
+            assert_eq!(fresh.judge(ms(at), id(from), &ours.map(), &older(3).map()), Verdict::Suspect);
+        }
+        assert_eq!(fresh.judge(ms(2_105), id(3), &ours.map(), &then.map()), verdict);
+    }
+}
+
+#[test]
 fn a_word_counts_for_the_whole_round() {
     let (ours, theirs) = (view([0, 1, 2], None), view([5, 6, 7], None));
     let mut fresh = fresh();
