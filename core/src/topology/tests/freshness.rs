@@ -245,6 +245,29 @@ fn the_same_slots_of_another_node_are_another_doubt() {
 }
 
 #[test]
+fn what_is_confirmed_is_taken_with_the_redirect_learnt_meanwhile() {
+    let mut current = view([0, 1, 2], None);
+    let mut part = Tables::new(8, 16, 64, false);
+    let mut map = part.map_mut();
+    map.clear();
+    for n in 0..2 {
+        let index = map.add_node(&primary(n, n + 1));
+        map.add_range(range(n * 100, n * 100 + 99), index).unwrap();
+    }
+    map.finish().unwrap();
+    let mut fresh = fresh();
+    for (at, from) in [(0, 3), (1_000, 4)] {
+        assert_eq!(fresh.judge(ms(at), id(from), &current.map(), &part.map()), Verdict::Suspect);
+    }
+    let target = current.map().find(&id(1)).unwrap();
+    moved(&mut current.map_mut(), slot(7), target);
+    fresh.note_moved(ms(2_000), slot(7), id(1));
+    assert_eq!(fresh.judge(ms(2_105), id(3), &current.map(), &part.map()), Verdict::Suspect);
+    assert_eq!(fresh.keep_redirects(ms(2_105), &current.map(), &mut part.map_mut()), Verdict::Newer);
+    assert_eq!(print(&part.map()), "0-6=1 7=2 8-99=1 100-199=2 200-16383=-");
+}
+
+#[test]
 fn a_word_counts_for_the_whole_round() {
     let (ours, theirs) = (view([0, 1, 2], None), view([5, 6, 7], None));
     let mut fresh = fresh();
