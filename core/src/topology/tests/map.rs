@@ -33,6 +33,9 @@ fn looks_up_in_both_layouts() {
         assert_eq!(map.find(&id(99)), None);
         let replicas: Vec<_> = map.replicas(index).map(|r| map.node(r).unwrap().port()).collect();
         assert_eq!(replicas, [12]);
+        let shard = map.shards().nth(1).unwrap();
+        assert_eq!((shard.primary(), shard.replicas().count()), (index, 1));
+        assert_eq!(shard.slots().collect::<Vec<_>>(), [range(5461, 10922)]);
         assert_eq!(map.node(map.find(&id(11)).unwrap()).unwrap().primary(), Some(index));
         // One host for six nodes: it is stored once.
         assert_eq!(map.head.hosts, 10);
