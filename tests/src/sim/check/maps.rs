@@ -91,6 +91,8 @@ pub struct Told {
     place: usize,
     since: u64,
     last: u64,
+    /// Since when without the jumps of its clock.
+    begun: u64,
     times: u32,
 }
 
@@ -239,7 +241,7 @@ impl World {
                 if !timely {
                     continue;
                 }
-                let fresh = Told { place, since: clock, last: clock, times: 0 };
+                let fresh = Told { place, since: clock, last: clock, begun: now, times: 0 };
                 let told = told.entry(slot).or_insert(fresh);
                 if told.place != place {
                     *told = fresh;
@@ -394,10 +396,12 @@ impl World {
         if at.frozen + T_MAP > now || self.truth.owners.is_empty() {
             return;
         }
-        // What it counts, it counts by its clock.
+        // What it counts, it counts by its clock, which may jump.
         let clock = at.at(now).as_micros();
         let due = |told: &Told| {
-            told.times >= AGREEING && told.last - told.since >= AGREED && clock.saturating_sub(told.since) > T_MAP
+            told.times >= AGREEING
+                && told.last - told.since >= AGREED
+                && clock.saturating_sub(told.since).min(now - told.begun) > T_MAP
         };
         let due: Vec<(u16, Told)> =
             at.notes.map.told.iter().filter(|(_, told)| due(told)).map(|(slot, told)| (*slot, *told)).collect();
