@@ -399,7 +399,7 @@ impl World {
                     if let Some(output) = progress.output {
                         self.output(client, link, conn, output);
                     }
-                    let forged = std::mem::take(&mut self.links[link as usize].notes.forged);
+                    let forged = self.links[link as usize].notes.forged.take().unwrap_or(false);
                     if let Some(refreshed) = self.clients[client].engine.changed() {
                         self.check(10, !forged || !refreshed, || {
                             format!("link {link}: slots that do not exist were taken over")

@@ -353,7 +353,13 @@ impl World {
         if got.is_some() {
             let (slot, model) = (Slot::of_key(name).get(), &self.servers.model);
             let up = |at: &usize| *at != owner && self.servers.nodes[*at].up;
-            let claims = |at: &usize| up(at) && model.owner_seen_by(*at, slot) == Some(*at);
+            // Itself, or the primary that it replicates, whose messages it gets.
+            let claims = |at: &usize| {
+                let seen = model.owner_seen_by(*at, slot);
+                up(at)
+                    && seen != Some(owner)
+                    && (seen == Some(*at) || (seen.is_some() && seen == model.primary_of(*at)))
+            };
             let others: Vec<usize> = (0..self.servers.nodes.len()).filter(claims).collect();
             let number = self.servers.published.entry(name.to_vec()).or_insert(0);
             if !others.is_empty() {

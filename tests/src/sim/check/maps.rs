@@ -212,7 +212,7 @@ impl World {
                 return;
             }
             let Some(news) = at.notes.news.pop_front() else { return };
-            at.notes.forged |= news.forged;
+            at.notes.forged = Some(at.notes.forged.unwrap_or(true) && news.forged);
             let now = self.now;
             let notes = &mut self.clients[client];
             notes.confirmed.extend(news.nodes);

@@ -37,8 +37,8 @@ pub struct LinkNotes {
     pub sent_down: u64,
     /// Topology replies on their way to the client.
     pub news: VecDeque<News>,
-    /// The last of them had numbers in it that are none.
-    pub forged: bool,
+    /// Whether all that came since the last look had numbers in them that are none.
+    pub forged: Option<bool>,
 }
 
 impl Default for LinkNotes {
@@ -57,7 +57,7 @@ impl Default for LinkNotes {
             redirected: None,
             sent_down: 0,
             news: VecDeque::new(),
-            forged: false,
+            forged: None,
         }
     }
 }
