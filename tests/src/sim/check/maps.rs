@@ -319,8 +319,9 @@ impl World {
                 let older = notes.patches.iter().find(|patch| patch.0 == slot).map(|patch| patch.2);
                 notes.patches.retain(|patch| Some(patch.2) != older || patch.2 == redirect);
                 notes.patches.push((slot, clock, redirect));
-                // A node has said otherwise: from here on it must be told again.
-                notes.told.remove(&slot);
+                // A node has said otherwise: from here on it must be told again, and of all slots, for replies are believed as
+                // a whole, and this one makes them differ in more.
+                notes.told.clear();
             } else if place < before {
                 // The higher epoch has the slot.
                 lower = lower.or_else(|| (epoch? < old?).then_some((slot, owner)));
@@ -359,9 +360,10 @@ impl World {
         if before.digest != now.digest && !mixed {
             notes.replaced.push((before.digest, clock));
         }
-        // Of several that came at this tick of the clock any may be the one that was taken.
+        // Of several that came at this tick of the clock any may be the one that was taken, else it is the last.
         let confirmed = |same: fn(&Heard, &Heard) -> bool| {
-            notes.heard.iter().rev().take_while(|heard| heard.clock == clock).any(|last| {
+            let last = notes.heard.iter().rev().enumerate().take_while(|(n, heard)| *n == 0 || heard.clock == clock);
+            last.into_iter().any(|(_, last)| {
                 let first = notes.heard.iter().find(|heard| same(heard, last));
                 first.is_some_and(|heard| clock.saturating_sub(heard.clock) >= HOLD)
             })
