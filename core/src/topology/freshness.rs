@@ -176,7 +176,9 @@ impl Freshness {
                 self.vote(from, true);
                 // What redirects taught meanwhile is not confirmed along with something else.
                 if self.is_confirmed(now) && (doubt.view == 0 || doubt.redirects == 0) {
-                    self.patches = Self::NO_PATCHES;
+                    if doubt.redirects != 0 {
+                        self.patches = Self::NO_PATCHES;
+                    }
                     self.overrule();
                     return Verdict::Newer;
                 }

@@ -171,6 +171,31 @@ fn other_changes_do_not_begin_the_hold_time_anew() {
 }
 
 #[test]
+fn a_redirect_stays_when_something_else_is_confirmed() {
+    let mut current = view([0, 1, 2], None);
+    let target = current.map().find(&id(1)).unwrap();
+    let mut less = Tables::new(8, 16, 64, false);
+    let mut map = less.map_mut();
+    map.clear();
+    for n in [0_u16, 1] {
+        let index = map.add_node(&primary(n, n + 1));
+        map.add_range(range(n * 100, n * 100 + 99), index).unwrap();
+    }
+    map.finish().unwrap();
+    let mut fresh = fresh();
+    assert_eq!(fresh.judge(ms(0), id(0), &current.map(), &less.map()), Verdict::Suspect, "slots are lost");
+    moved(&mut current.map_mut(), slot(7), target);
+    fresh.note_moved(ms(1_500), slot(7), id(1));
+    // Who confirms it knows of the redirect already.
+    let mut agrees = Tables::new(8, 16, 64, false);
+    agrees.map_mut().copy_from(&less.map()).unwrap();
+    let target = agrees.map().find(&id(1)).unwrap();
+    moved(&mut agrees.map_mut(), slot(7), target);
+    assert_eq!(fresh.judge(ms(2_010), id(1), &current.map(), &agrees.map()), Verdict::Newer);
+    assert_eq!(fresh.judge(ms(2_020), id(0), &agrees.map(), &less.map()), Verdict::Suspect, "it lags behind");
+}
+
+#[test]
 fn lost_slots_are_suspect() {
     let full = view([0, 1, 2], None);
     let mut part = Tables::new(8, 16, 64, false);
