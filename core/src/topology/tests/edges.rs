@@ -122,6 +122,9 @@ fn an_attribute_in_front_of_a_text_is_no_part_of_it() {
     for piece in 1..reply.len() {
         assert_eq!(reply_in_pieces(&reply, piece), Ok("0-9=1 10-16383=-".to_string()), "{piece}");
     }
+    // What is left of a push's last string is none either.
+    let reply = format!(">1\r\n$9\r\n0-9\n10-19\r\n${}\r\n{line}\r\n", line.len());
+    assert_eq!(reply_in_pieces(&reply, 10), Ok("0-9=1 10-16383=-".to_string()));
 }
 
 #[test]

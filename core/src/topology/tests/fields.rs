@@ -210,3 +210,17 @@ fn shards_without_room_and_shards_without_a_primary_are_one_unknown() {
     map.apply(&resp(&reply), ReplyKind::Shards, &context()).unwrap();
     assert_eq!((print(&map.map()), map.map().overflowed()), ("0-8=? 9-16383=-".to_string(), true));
 }
+
+#[test]
+fn slots_without_replicas_and_with_ids_of_any_length() {
+    let mut map = Small::new();
+    for (replicas, addrs) in [(true, 2), (false, 1)] {
+        let reply = resp("[[:0 :9 [h :1 @1] [h :2 @2]]]");
+        map.apply(&reply, ReplyKind::Slots, &context().replicas(replicas)).unwrap();
+        assert_eq!((print(&map.map()), map.map().node_count()), ("0-9=1 10-16383=-".to_string(), addrs));
+    }
+    for (len, fits) in [(41, true), (WHOLE, true), (WHOLE + 1, false)] {
+        let read = slots(&format!("[[:0 :9 [h :1 {}]]]", "x".repeat(len)));
+        assert_eq!(read.is_ok(), fits, "{len}: {read:?}");
+    }
+}

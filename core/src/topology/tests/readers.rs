@@ -307,6 +307,8 @@ fn shards_rejected() {
         format!("[{{slots [:0 :16384] nodes [{node}]}}]"),
         format!("[{{slots [[:0 :1]] nodes [{node}]}}]"),
         format!("[{{slots [:0 :9 {node}] nodes [{node}]}}]"),
+        format!("[{{slots [:0 [:9] :9] nodes [{node}]}}]"),
+        format!("[{{slots [:0 :9] nodes [:100 :101 {node}]}}]"),
         format!("[{{slots :5 nodes [{node}]}}]"),
         "[{slots [:0 :9] nodes [{id @1 port :1 endpoint h}]}]".to_string(),
         "[{slots [:0 :9] nodes [{id @1 port :1 endpoint h role emperor}]}]".to_string(),
