@@ -115,6 +115,7 @@ fn more_values_than_one_level_can_count_are_awaited_in_turns() {
         let token = state.reader(&mut [], &limits, b":1\r\n").next();
         assert_eq!(token, Ok((rest == 0).then_some(Token::TooDeep)));
         assert_eq!((state.fold, state.at_boundary()), (0, rest == 0));
+        assert_eq!(state.depth, u32::from(rest != 0), "all of it on one level");
     }
 }
 
