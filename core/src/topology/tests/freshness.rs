@@ -293,6 +293,22 @@ fn what_is_confirmed_is_taken_with_the_redirect_learnt_meanwhile() {
 }
 
 #[test]
+fn what_is_confirmed_overrules_what_was_replaced_before() {
+    let (a, b) = (view([0, 1, 2], None), view([0, 1, 3], None));
+    let mut part = Tables::new(8, 16, 64, false);
+    let mut map = part.map_mut();
+    map.clear();
+    let index = map.add_node(&primary(0, 1));
+    map.add_range(range(0, 99), index).unwrap();
+    map.finish().unwrap();
+    let mut fresh = fresh();
+    assert_eq!(fresh.judge(ms(0), id(1), &a.map(), &b.map()), Verdict::Newer);
+    assert_eq!(fresh.judge(ms(100), id(3), &b.map(), &part.map()), Verdict::Suspect);
+    assert_eq!(fresh.judge(ms(2_205), id(3), &b.map(), &part.map()), Verdict::Newer);
+    assert_eq!(fresh.judge(ms(2_300), id(1), &part.map(), &a.map()), Verdict::Newer, "no view of before counts");
+}
+
+#[test]
 fn a_word_counts_for_the_whole_round() {
     let (ours, theirs) = (view([0, 1, 2], None), view([5, 6, 7], None));
     let mut fresh = fresh();
