@@ -147,6 +147,15 @@ fn empty_requests_yield_nothing() {
 }
 
 #[test]
+fn arguments_are_found_without_a_place_for_any() {
+    let mut requests = Requests::<0, 0>::new(RequestLimits::DEFAULT);
+    let request = requests.read(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$0\r\n\r\n").unwrap().request.unwrap();
+    assert!(request.iter().eq([&b"SET"[..], b"k", b""]));
+    let found = [0, 1, 2, 3].map(|index| request.get(index));
+    assert_eq!(found, [Some(&b"SET"[..]), Some(b"k"), Some(b""), None]);
+}
+
+#[test]
 fn inline_words_borrow_or_unquote() {
     let mut requests = Requests::<4, 4>::new(RequestLimits::DEFAULT);
     let request = requests.read(b"set k \"a\\x41b\" plain\r\n").unwrap().request.unwrap();
