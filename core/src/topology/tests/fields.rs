@@ -224,3 +224,18 @@ fn slots_without_replicas_and_with_ids_of_any_length() {
         assert_eq!(read.is_ok(), fits, "{len}: {read:?}");
     }
 }
+
+#[test]
+fn a_copy_keeps_each_name_for_what_it_is() {
+    let mut map = Small::new();
+    let meta = "{ip 10.0.0.1 hostname name.example availability-zone z-1}";
+    map.apply(&resp(&format!("[[:0 :9 [h :1 @1 {meta}]]]")), ReplyKind::Slots, &context()).unwrap();
+    let mut copy = Tables::new(2, 8, 100, false);
+    copy.map_mut().copy_from(&map.map()).unwrap();
+    let (map, index) = (copy.map(), NodeIndex::new(0).unwrap());
+    assert_eq!(map.addr(index).map(|addr| addr.host()), Some("h"));
+    assert_eq!(
+        (map.ip(index), map.hostname(index), map.zone(index)),
+        (Some("10.0.0.1"), Some("name.example"), Some("z-1"))
+    );
+}
