@@ -17,9 +17,6 @@ use crate::topology::{NodeIndex, Owner, Reason as Why};
 /// How long after an ASK to a node without slots the topology is read from CLUSTER NODES, which lists such nodes.
 pub(crate) const NODES_FOR: Duration = Duration::from_secs(60);
 
-/// A command that the owner of its slot sends to an unknown node so many times shows that the connection leads elsewhere.
-const DENIALS: u8 = 16;
-
 impl Engine<'_> {
     /// A whole reply to the command at the head of the FIFO.
     pub(crate) fn reply<'rx>(
@@ -274,13 +271,6 @@ impl Engine<'_> {
                 let node = self.resolve_other(now, conn, target, false);
                 if node.is_none() && flying.attempts() >= self.s.config.max_attempts {
                     return Ok(false);
-                }
-                let map = self.map();
-                let own = |at: NodeIndex| self.t.by_node.get(at.index()) == Some(&conn);
-                let denies = matches!(map.owner(slot), Owner::Node(at) if own(at));
-                if denies && node.is_none() && flying.attempts() % DENIALS == DENIALS - 1 {
-                    // Every map names it, and it denies it for seconds, to nobody that is known: it is another node.
-                    self.drain(conn);
                 }
                 debug!("connection {}: MOVED, slot {}, target known: {}", conn, slot.get(), node.is_some());
                 if let Some(node) = node {

@@ -439,24 +439,3 @@ fn a_node_that_sends_to_itself_is_dialled_again() {
         assert!(sent.contains(&cmd(first)) && sent.contains(&cmd(third)), "{sent:?}");
     }
 }
-
-#[test]
-fn an_owner_that_denies_a_slot_for_long_is_dialled_again() {
-    for (slot, owner) in [(5, A), (9_000, B)] {
-        let mut world = World::quiet_with(|config| config.command_timeout = Duration::from_secs(600));
-        let tag = world.set(slot);
-        let (mut tries, dials) = (0, world.dials.len());
-        while world.dials.len() == dials && tries < 40 {
-            tries += 1;
-            world.feed(owner, &format!("-MOVED {slot} ?:7000\r\n"));
-            world.wait(Duration::from_secs(3));
-        }
-        assert_eq!((tries, &world.dials[dials..]), (16, &[owner.to_string()][..]), "by then no map is behind");
-        world.sent.clear();
-        world.join(owner);
-        world.wait(Duration::from_secs(3));
-        world.expect(owner, &[&cmd(tag)]);
-        world.feed(owner, "+OK\r\n");
-        assert_eq!(world.take_out(), [reply(tag, "+OK")]);
-    }
-}
