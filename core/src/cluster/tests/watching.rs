@@ -307,11 +307,27 @@ fn a_reply_that_may_be_old_is_told() {
     world.feed(A, "-MOVED 5 127.0.0.1:7002\r\n");
     world.wait(Duration::from_millis(1));
     world.told();
-    // The node it led to is asked, and says what was known before.
-    world.feed(B, SLOTS);
+    // The node it led to is asked. It says what was known before, and that some slots are nobody's.
+    world.feed(B, &SLOTS.replace(":8191", ":8100"));
     world.feed(B, "+OK\r\n");
     let told = world.told_but(&["refresh_started"]);
     assert_eq!(told, ["refresh_failed b unconfirmed".to_string(), format!("answered b {tag} error=false resent=true")]);
+}
+
+#[test]
+fn a_reply_that_is_behind_a_redirect_serves_but_for_its_slot() {
+    let mut world = World::quiet_with(|config| config.refresh.burst = 2);
+    world.set(5);
+    world.feed(A, "-MOVED 5 127.0.0.1:7002\r\n");
+    world.wait(Duration::from_millis(1));
+    world.told();
+    world.feed(B, SLOTS);
+    assert_eq!(world.told_but(&["refresh_started"]), ["refreshed b changed=false"]);
+    world.feed(B, "+OK\r\n");
+    world.take_out();
+    world.sent.clear();
+    let tag = world.set(5);
+    world.expect(B, &[&format!("cmd{tag}")]);
 }
 
 #[test]
