@@ -229,8 +229,15 @@ impl Engine<'_> {
         let pulled = self.pull(conn, sink, rx).map_err(ConnectionError::Protocol)?;
         *consumed = consumed.saturating_add(pulled.consumed);
         let Some(token) = pulled.token else { return Ok(Step::More) };
-        if pulled.end {
-            self.conn(conn).mode = Mode::Boundary;
+        let push = matches!(token, Token::Push(_)) && !pulled.aside;
+        self.conn(conn).mode = match (pulled.end, push) {
+            (true, _) => Mode::Boundary,
+            // Behind an attribute: it is no reply, and what stands in it is nobody's.
+            (false, true) => Mode::Tokens(Sink::DiscardPush),
+            (false, false) => Mode::Tokens(sink),
+        };
+        if push {
+            return Ok(Step::Again);
         }
         match sink {
             Sink::Handshake => {
@@ -462,12 +469,12 @@ fn token_state(sink: Sink) -> Parked {
     }
 }
 
-/// Reads on to the end of the value or of the bytes, for nobody.
+/// Reads on to the end of the value or of the bytes, for nobody. Stops at a push's header: a push is no reply.
 fn last_token<'rx>(reader: &mut TokenReader<'_, 'rx>) -> Result<Option<Token<'rx>>, RespError> {
     let mut last = None;
     while let Some(token) = reader.next()? {
         last = Some(token);
-        if reader.at_boundary() {
+        if reader.at_boundary() || matches!(token, Token::Push(_)) && !reader.out_of_band() {
             break;
         }
     }

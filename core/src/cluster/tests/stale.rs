@@ -102,6 +102,14 @@ fn a_command_that_waited_for_a_connection_says_so() {
     assert_eq!(told, [(first, false), (second, true)]);
 }
 
+/// Asks for the topology; where.
+fn asked(world: &mut World) -> String {
+    world.cluster.refresh(world.now);
+    world.wait(Duration::from_secs(2));
+    let (at, _) = world.sent.iter().find(|(_, lines)| lines.contains(&"CLUSTER SLOTS".to_string())).unwrap();
+    world.conns[at].1.clone()
+}
+
 #[test]
 fn attributes_may_stand_before_a_topology_reply() {
     let attribute = "|1\r\n+key-popularity\r\n%1\r\n$1\r\na\r\n,0.19\r\n";
@@ -109,16 +117,34 @@ fn attributes_may_stand_before_a_topology_reply() {
     for cut in [0, attribute.len(), attribute.len() + 9] {
         let mut world = World::ready();
         let before = world.cluster.refreshes();
-        world.cluster.refresh(world.now);
-        world.wait(Duration::from_secs(2));
-        let (at, _) = world.sent.iter().find(|(_, lines)| lines.contains(&"CLUSTER SLOTS".to_string())).unwrap();
-        let addr = world.conns[at].1.clone();
+        let addr = asked(&mut world);
         if cut == 0 {
             world.feed(&addr, &whole);
         } else {
             // The buffer has no room for the whole of it.
             world.feed_cut(&addr, &whole[..cut], &whole[cut..]);
         }
+        assert_eq!(world.cluster.refreshes(), before.wrapping_add(1), "cut at {cut}");
+        assert_eq!(world.unread(&addr), 0);
+    }
+}
+
+#[test]
+fn a_push_behind_an_attribute_is_not_the_topology() {
+    let attribute = "|1\r\n+ttl\r\n:3600\r\n";
+    let pushes = [">2\r\n+invalidate\r\n*1\r\n$1\r\nk\r\n", ">0\r\n"];
+    for (cut, push) in [(0, pushes[0]), (0, pushes[1]), (attribute.len(), pushes[0]), (attribute.len(), pushes[1])] {
+        let mut world = World::ready();
+        let before = world.cluster.refreshes();
+        let addr = asked(&mut world);
+        let front = format!("{attribute}{push}");
+        if cut == 0 {
+            world.feed(&addr, &front);
+        } else {
+            world.feed_cut(&addr, &front[..cut], &front[cut..]);
+        }
+        assert_eq!(world.cluster.refreshes(), before, "cut at {cut}");
+        world.feed(&addr, SLOTS);
         assert_eq!(world.cluster.refreshes(), before.wrapping_add(1), "cut at {cut}");
         assert_eq!(world.unread(&addr), 0);
     }

@@ -5,8 +5,8 @@ fn ms(n: u64) -> Instant {
     Instant::from_micros(n * 1_000)
 }
 
-/// Slots 0-99, 100-199, 200-299 of these nodes, with these epochs.
-fn view(owners: [u16; 3], epochs: Option<[u64; 3]>) -> Tables {
+/// Slots 0-99, 100-199 and so on of these nodes, with these epochs.
+fn view<const N: usize>(owners: [u16; N], epochs: Option<[u64; N]>) -> Tables {
     let mut tables = Tables::new(8, 16, 64, false);
     let mut map = tables.map_mut();
     map.clear();
@@ -174,21 +174,13 @@ fn other_changes_do_not_begin_the_hold_time_anew() {
 fn a_redirect_stays_when_something_else_is_confirmed() {
     let mut current = view([0, 1, 2], None);
     let target = current.map().find(&id(1)).unwrap();
-    let mut less = Tables::new(8, 16, 64, false);
-    let mut map = less.map_mut();
-    map.clear();
-    for n in [0_u16, 1] {
-        let index = map.add_node(&primary(n, n + 1));
-        map.add_range(range(n * 100, n * 100 + 99), index).unwrap();
-    }
-    map.finish().unwrap();
+    let less = view([0, 1], None);
     let mut fresh = fresh();
     assert_eq!(fresh.judge(ms(0), id(0), &current.map(), &less.map()), Verdict::Suspect, "slots are lost");
     moved(&mut current.map_mut(), slot(7), target);
     fresh.note_moved(ms(1_500), slot(7), id(1));
     // Who confirms it knows of the redirect already.
-    let mut agrees = Tables::new(8, 16, 64, false);
-    agrees.map_mut().copy_from(&less.map()).unwrap();
+    let mut agrees = view([0, 1], None);
     let target = agrees.map().find(&id(1)).unwrap();
     moved(&mut agrees.map_mut(), slot(7), target);
     assert_eq!(fresh.judge(ms(2_010), id(1), &current.map(), &agrees.map()), Verdict::Newer);
@@ -198,12 +190,7 @@ fn a_redirect_stays_when_something_else_is_confirmed() {
 #[test]
 fn lost_slots_are_suspect() {
     let full = view([0, 1, 2], None);
-    let mut part = Tables::new(8, 16, 64, false);
-    let mut map = part.map_mut();
-    map.clear();
-    let index = map.add_node(&primary(0, 1));
-    map.add_range(range(0, 99), index).unwrap();
-    map.finish().unwrap();
+    let part = view([0], None);
     let mut fresh = fresh();
     assert_eq!(fresh.judge(ms(0), id(0), &full.map(), &part.map()), Verdict::Suspect);
     assert_eq!(fresh.judge(ms(1), id(1), &full.map(), &full.map()), Verdict::Same);
@@ -235,12 +222,7 @@ fn a_node_whose_id_nobody_told_has_a_say() {
 #[test]
 fn another_doubt_starts_anew() {
     let (ours, theirs) = (view([0, 1, 2], None), view([5, 6, 7], None));
-    let mut part = Tables::new(8, 16, 64, false);
-    let mut map = part.map_mut();
-    map.clear();
-    let index = map.add_node(&primary(0, 1));
-    map.add_range(range(0, 99), index).unwrap();
-    map.finish().unwrap();
+    let part = view([0], None);
     let mut fresh = fresh();
     assert_eq!(fresh.judge(ms(0), id(5), &ours.map(), &theirs.map()), Verdict::Suspect);
     assert_eq!(fresh.judge(ms(1_500), id(6), &ours.map(), &theirs.map()), Verdict::Suspect);
@@ -295,12 +277,7 @@ fn what_is_confirmed_is_taken_with_the_redirect_learnt_meanwhile() {
 #[test]
 fn what_is_confirmed_overrules_what_was_replaced_before() {
     let (a, b) = (view([0, 1, 2], None), view([0, 1, 3], None));
-    let mut part = Tables::new(8, 16, 64, false);
-    let mut map = part.map_mut();
-    map.clear();
-    let index = map.add_node(&primary(0, 1));
-    map.add_range(range(0, 99), index).unwrap();
-    map.finish().unwrap();
+    let part = view([0], None);
     let mut fresh = fresh();
     assert_eq!(fresh.judge(ms(0), id(1), &a.map(), &b.map()), Verdict::Newer);
     assert_eq!(fresh.judge(ms(100), id(3), &b.map(), &part.map()), Verdict::Suspect);
