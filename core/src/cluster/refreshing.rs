@@ -217,7 +217,7 @@ impl Engine<'_> {
         match verdict {
             Verdict::Suspect => {
                 self.tell_refresh_failed(conn, RefreshFailure::Unconfirmed);
-                self.s.refresh.failed(now);
+                self.s.refresh.unconfirmed(now);
             }
             verdict => self.adopt(now, conn, verdict == Verdict::Newer),
         }

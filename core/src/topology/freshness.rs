@@ -6,7 +6,8 @@
 //! suspect when it loses slots, when it shows a view that was replaced a short while ago, or when it names none of the
 //! nodes that are known: then an address probably leads to another cluster by now. A suspect reply has to be confirmed:
 //! more of the nodes that answer must say so than otherwise, and for a hold time. That also lets a cluster that was
-//! reset or rebuilt through. What it says of other slots meanwhile does not begin the hold time anew. The word of a node
+//! reset or rebuilt through. What else it says meanwhile does not begin the hold time anew, nor does it that redirects
+//! have taught a part of it. The word of a node
 //! that is not heard any more counts for twice the hold time at most, so that nobody who is gone keeps a wrong map in use.
 //!
 //! What a redirect taught goes by slot: a reply that says otherwise is suspect too, and [`Freshness::keep_redirects`] puts
@@ -141,7 +142,7 @@ impl Freshness {
         }
         let doubt = self.doubt(current, &candidate.map(), half(new)).id();
         if doubt != 0 {
-            if self.pending.digest != doubt || !self.is_confirmed(now) {
+            if !is_part(doubt, self.pending.digest) || !self.is_confirmed(now) {
                 return Verdict::Suspect;
             }
             self.overrule();
@@ -168,8 +169,9 @@ impl Freshness {
             Verdict::Newer => self.replaced(now, half(old)),
             Verdict::Same => self.vote(from, false),
             Verdict::Suspect => {
-                if !self.pending.at.is_some() || self.pending.digest != doubt.id() {
-                    self.pending = View { digest: doubt.id(), at: Stamp::at(now) };
+                let known = if self.pending.at.is_some() { self.pending.digest } else { 0 };
+                if !is_part(doubt.id(), known) {
+                    self.pending = View { digest: joined(doubt.id(), known), at: Stamp::at(now) };
                     self.voters = [0; VOTERS];
                     self.round = Stamp::at(now);
                 }
@@ -242,16 +244,16 @@ impl Freshness {
             let owner = owner_id(candidate, patch.slot);
             // A patch the current map no longer holds was overruled already.
             if owner != Some(patch.owner) && owner_id(current, patch.slot) == Some(patch.owner) {
-                mix(&mut doubt.redirects, patch.slot, owner.unwrap_or_default());
+                doubt.redirects |= bit(owner.unwrap_or_default() ^ u32::from(patch.slot.get()));
             }
         }
         let epochs = current.has_epochs() && candidate.has_epochs();
         if are_strangers(current, candidate) || (!epochs && self.is_back(new)) {
-            doubt.view = new.max(1);
+            doubt.view = new | WHOLE;
             return doubt;
         }
         if candidate.covered() < current.covered() {
-            mix(&mut doubt.view, Slot::masked(0), candidate.covered().into());
+            doubt.view |= bit(candidate.covered().into());
         }
         if epochs {
             older_epochs(current, candidate, &mut doubt.view);
@@ -295,11 +297,14 @@ fn are_strangers(current: &Map<'_>, candidate: &Map<'_>) -> bool {
     !candidate.nodes().any(|(_, node)| current.find(&node.id()).is_some())
 }
 
-/// What is suspect about a reply: numbers that stay the same while the same is suspect, 0 for nothing.
+/// What is suspect about a reply: either the view as a whole, its digest with this bit, or a set of things with a bit for
+/// each. 0 for nothing.
 struct Doubt {
     view: u32,
     redirects: u32,
 }
+
+const WHOLE: u32 = 1 << 31;
 
 impl Doubt {
     const NONE: Self = Self { view: 0, redirects: 0 };
@@ -310,19 +315,32 @@ impl Doubt {
     }
 }
 
-fn mix(doubt: &mut u32, slot: Slot, owner: u32) {
-    *doubt = (doubt.rotate_left(5) ^ owner ^ u32::from(slot.get())).wrapping_mul(0x9e37_79b9).max(1);
+/// A bit of a set. Two things that share one are one in 31, and confirmed together then.
+const fn bit(of: u32) -> u32 {
+    // The highest bits of a product are the best mixed.
+    1 << ((of.wrapping_mul(0x9e37_79b9) >> 8) % 31)
 }
 
-/// Doubts the slots that would go from a higher config epoch to a lower one.
+/// Whether nothing is suspect but what was so before.
+const fn is_part(doubt: u32, known: u32) -> bool {
+    if (doubt | known) & WHOLE == 0 { doubt & !known == 0 } else { doubt == known }
+}
+
+/// Both sets; a view as a whole takes the place of what was before.
+const fn joined(doubt: u32, known: u32) -> u32 {
+    if (doubt | known) & WHOLE == 0 { doubt | known } else { doubt }
+}
+
+/// Doubts the nodes that would get slots with a lower config epoch, from each that has a higher one.
 fn older_epochs(current: &Map<'_>, candidate: &Map<'_>, doubt: &mut u32) {
     let (mut old, mut new) = (current.runs(), candidate.runs());
     let (mut a, mut b) = (old.next(), new.next());
     // Both give every slot once, so stepping past the run that ends first visits each pair of owners.
     while let (Some((old_range, old_owner)), Some((new_range, new_owner))) = (a, b) {
         if is_older(current, old_owner, candidate, new_owner) {
-            let owner = owner_of(candidate, new_owner).map_or(0, |node| node.id().short());
-            mix(doubt, old_range.first().max(new_range.first()), owner);
+            // By node: what a redirect taught of some slots meanwhile takes nothing away.
+            let short = |map: &Map<'_>, owner: Owner| owner_of(map, owner).map_or(0, |node| node.id().short());
+            *doubt |= bit(short(current, old_owner).rotate_left(16) ^ short(candidate, new_owner));
         }
         let (old_last, new_last) = (old_range.last(), new_range.last());
         if old_last <= new_last {

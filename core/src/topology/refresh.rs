@@ -121,7 +121,7 @@ impl Packed {
 ///
 /// Drive it with [`Refresh::request`] when something is wrong, [`Refresh::poll`] when the clock reaches
 /// [`Refresh::poll_timeout`] or anything else happened, and tell how each ask ended: [`Refresh::succeeded`] or
-/// [`Refresh::failed`] (also for a reply that was rejected or is not to be trusted alone).
+/// [`Refresh::failed`] (also for a reply that was rejected), or [`Refresh::unconfirmed`] for one not to be trusted alone.
 #[derive(Clone, Debug)]
 pub struct Refresh {
     policy: Packed,
@@ -139,6 +139,9 @@ pub struct Refresh {
     last_good: Option<Instant>,
     rounds: u32,
 }
+
+/// So many failed rounds count at most while nodes answer, if only with what has to be confirmed.
+const ANSWERED: u8 = 2;
 
 impl Refresh {
     /// A machine at rest.
@@ -254,8 +257,8 @@ impl Refresh {
         self.state = if core::mem::take(&mut self.again) { State::Wanted { since: now } } else { State::Idle };
     }
 
-    /// The node that was asked gave nothing to build on: it cannot be reached, answered with an error or a rejected
-    /// reply, or what it says has to be confirmed by another. The next node of the round is asked; after the last
+    /// The node that was asked gave nothing to build on: it cannot be reached, or answered with an error or a rejected
+    /// reply. The next node of the round is asked; after the last
     /// one the round has failed and another follows after a longer jitter.
     pub fn failed(&mut self, now: Instant) {
         if !matches!(self.state, State::Asked { .. }) {
@@ -268,6 +271,13 @@ impl Refresh {
             self.failures = self.failures.saturating_add(1);
             self.state = State::Wanted { since: now };
         }
+    }
+
+    /// [`Refresh::failed`] with a reply that has to be confirmed: nodes answer, so the next rounds are not put off for
+    /// longer than a few times the jitter.
+    pub fn unconfirmed(&mut self, now: Instant) {
+        self.failures = self.failures.min(ANSWERED);
+        self.failed(now);
     }
 
     /// When to call [`Refresh::poll`] again without other cause; an instant in the past means now.

@@ -161,13 +161,28 @@ fn other_changes_do_not_begin_the_hold_time_anew() {
     }
     let reply = view([0, 9, 4], Some([5, 40, 3]));
     assert_eq!(fresh.judge(ms(2_010), id(0), &current.map(), &reply.map()), Verdict::Newer);
-    // Other slots that go back are another matter.
+    // Those of another node are another matter, and are for as long. Who says so in turns holds nothing up.
     let mut fresh = Freshness::new(Duration::from_secs(2));
-    for n in 0..10 {
-        let owners = if n % 2 == 0 { [0, 1, 4] } else { [4, 1, 2] };
-        let reply = view(owners, Some([3, 6, 3]));
-        assert_eq!(fresh.judge(ms(n * 700), id(1), &current.map(), &reply.map()), Verdict::Suspect, "{n}");
+    for (at, third) in [(0, true), (1_500, false), (2_100, true), (2_800, false), (3_490, true)] {
+        let reply = view(if third { [0, 1, 4] } else { [4, 1, 2] }, Some([3, 6, 3]));
+        assert_eq!(fresh.judge(ms(at), id(1), &current.map(), &reply.map()), Verdict::Suspect, "{at}");
     }
+    let reply = view([0, 1, 4], Some([3, 6, 3]));
+    assert_eq!(fresh.judge(ms(3_510), id(1), &current.map(), &reply.map()), Verdict::Newer);
+}
+
+#[test]
+fn a_redirect_that_says_the_same_does_not_begin_the_hold_time_anew() {
+    let mut current = view([0, 1, 2, 4], Some([5, 6, 7, 3]));
+    let reply = view([0, 1, 4, 3], Some([5, 6, 3, 9]));
+    let target = current.map().find(&id(4)).unwrap();
+    let mut fresh = fresh();
+    for (at, taught) in [(0, 200), (900, 250), (1_800, 299)] {
+        assert_eq!(fresh.judge(ms(at), id(0), &current.map(), &reply.map()), Verdict::Suspect, "{at}");
+        moved(&mut current.map_mut(), slot(taught), target);
+        fresh.note_moved(ms(at), slot(taught), id(4));
+    }
+    assert_eq!(fresh.judge(ms(2_010), id(0), &current.map(), &reply.map()), Verdict::Newer);
 }
 
 #[test]
