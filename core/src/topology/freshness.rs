@@ -69,7 +69,8 @@ struct View {
 #[derive(Clone, Debug)]
 pub struct Freshness {
     /// What is suspect about the replies, and when that was first seen.
-    pending: View,
+    pending: Stamp,
+    suspect: Suspect,
     hold: Span,
     /// Unused ones have no time.
     patches: [Patch; PATCHES],
@@ -95,7 +96,8 @@ impl Freshness {
     #[must_use]
     pub const fn new(hold: Duration) -> Self {
         Self {
-            pending: View { digest: 0, at: Stamp::NEVER },
+            pending: Stamp::NEVER,
+            suspect: Suspect::NOTHING,
             hold: Span::of(hold),
             patches: Self::NO_PATCHES,
             views: Self::NO_VIEWS,
@@ -141,8 +143,8 @@ impl Freshness {
             return Verdict::Same;
         }
         let doubt = self.doubt(current, &candidate.map(), half(new)).id();
-        if doubt != 0 {
-            if !is_part(doubt, self.pending.digest) || !self.is_confirmed(now) {
+        if !doubt.is_nothing() {
+            if !doubt.is_part_of(self.suspect) || !self.is_confirmed(now) {
                 return Verdict::Suspect;
             }
             self.overrule();
@@ -163,21 +165,22 @@ impl Freshness {
             Verdict::Same
         } else {
             doubt = self.doubt(current, candidate, half(new));
-            if doubt.id() == 0 { Verdict::Newer } else { Verdict::Suspect }
+            if doubt.id().is_nothing() { Verdict::Newer } else { Verdict::Suspect }
         };
         match verdict {
             Verdict::Newer => self.replaced(now, half(old)),
             Verdict::Same => self.vote(from, false),
             Verdict::Suspect => {
-                let known = if self.pending.at.is_some() { self.pending.digest } else { 0 };
-                if !is_part(doubt.id(), known) {
-                    self.pending = View { digest: joined(doubt.id(), known), at: Stamp::at(now) };
+                let known = if self.pending.is_some() { self.suspect } else { Suspect::NOTHING };
+                if !doubt.id().is_part_of(known) {
+                    self.suspect = doubt.id().joined(known);
+                    self.pending = Stamp::at(now);
                     self.voters = [0; VOTERS];
                     self.round = Stamp::at(now);
                 }
                 self.vote(from, true);
                 // What redirects taught meanwhile is not confirmed along with something else.
-                if self.is_confirmed(now) && (doubt.view == 0 || doubt.redirects == 0) {
+                if self.is_confirmed(now) && (doubt.rest.is_nothing() || doubt.redirects == 0) {
                     if doubt.redirects != 0 {
                         self.patches = Self::NO_PATCHES;
                     }
@@ -192,15 +195,15 @@ impl Freshness {
     /// What was suspect is confirmed.
     fn overrule(&mut self) {
         self.views = Self::NO_VIEWS;
-        self.pending.at = Stamp::NEVER;
+        self.pending = Stamp::NEVER;
         self.voters = [0; VOTERS];
     }
 
     /// Drops what is older than it counts, so that times of long ago are never compared.
     fn forget(&mut self, now: Instant) {
         let hold = self.hold.get();
-        if !self.pending.at.is_recent(now, hold.saturating_add(PENDING)) {
-            self.pending.at = Stamp::NEVER;
+        if !self.pending.is_recent(now, hold.saturating_add(PENDING)) {
+            self.pending = Stamp::NEVER;
         }
         for patch in &mut self.patches {
             if !patch.at.is_recent(now, hold) {
@@ -212,7 +215,7 @@ impl Freshness {
                 view.at = Stamp::NEVER;
             }
         }
-        if self.pending.at.is_some() && !self.round.is_recent(now, hold) {
+        if self.pending.is_some() && !self.round.is_recent(now, hold) {
             self.round = Stamp::at(now);
             for voter in &mut self.voters {
                 *voter = if *voter & HEARD == 0 { 0 } else { *voter & !HEARD };
@@ -221,7 +224,7 @@ impl Freshness {
     }
 
     fn replaced(&mut self, now: Instant, old: u32) {
-        self.pending.at = Stamp::NEVER;
+        self.pending = Stamp::NEVER;
         self.voters = [0; VOTERS];
         self.remember(now, old);
     }
@@ -249,21 +252,21 @@ impl Freshness {
         }
         let epochs = current.has_epochs() && candidate.has_epochs();
         if are_strangers(current, candidate) || (!epochs && self.is_back(new)) {
-            doubt.view = new | WHOLE;
+            doubt.rest.what = new | WHOLE;
             return doubt;
         }
         if candidate.covered() < current.covered() {
-            doubt.view |= bit(candidate.covered().into());
+            doubt.rest.left = candidate.covered().wrapping_add(1);
         }
         if epochs {
-            older_epochs(current, candidate, &mut doubt.view);
+            older_epochs(current, candidate, &mut doubt.rest.what);
         }
         doubt
     }
 
     /// Counts each node once, with its last word; those whose ids nobody told count as one.
     fn vote(&mut self, from: NodeId, suspect: bool) {
-        if !self.pending.at.is_some() {
+        if !self.pending.is_some() {
             return;
         }
         let node = (from.short() | SUSPECT | HEARD).max(NAMELESS);
@@ -278,7 +281,7 @@ impl Freshness {
     }
 
     fn is_confirmed(&self, now: Instant) -> bool {
-        let held = self.pending.at.is_some() && self.pending.at.age(now) >= self.hold.get();
+        let held = self.pending.is_some() && self.pending.age(now) >= self.hold.get();
         let count = |said: u32| {
             let voted = |voter: &&u32| **voter & !(SUSPECT | HEARD) != 0 && **voter & SUSPECT == said;
             self.voters.iter().filter(voted).count()
@@ -297,21 +300,51 @@ fn are_strangers(current: &Map<'_>, candidate: &Map<'_>) -> bool {
     !candidate.nodes().any(|(_, node)| current.find(&node.id()).is_some())
 }
 
-/// What is suspect about a reply: either the view as a whole, its digest with this bit, or a set of things with a bit for
-/// each. 0 for nothing.
+/// What is suspect about a reply.
 struct Doubt {
-    view: u32,
     redirects: u32,
+    rest: Suspect,
+}
+
+impl Doubt {
+    const NONE: Self = Self { redirects: 0, rest: Suspect::NOTHING };
+
+    /// What has to be confirmed: redirects are forgotten soon, and what else is suspect stays.
+    const fn id(&self) -> Suspect {
+        if self.rest.is_nothing() { Suspect { what: self.redirects, left: 0 } } else { self.rest }
+    }
+}
+
+/// Things that are suspect.
+#[derive(Clone, Copy, Debug)]
+struct Suspect {
+    /// Either the view as a whole, its digest with this bit, or a set with a bit for each thing.
+    what: u32,
+    /// One more than the slots that are left where some are lost.
+    left: u16,
 }
 
 const WHOLE: u32 = 1 << 31;
 
-impl Doubt {
-    const NONE: Self = Self { view: 0, redirects: 0 };
+impl Suspect {
+    const NOTHING: Self = Self { what: 0, left: 0 };
 
-    /// What has to be confirmed: redirects are forgotten soon, and what else is suspect stays.
-    const fn id(&self) -> u32 {
-        if self.view == 0 { self.redirects } else { self.view }
+    const fn is_nothing(self) -> bool {
+        self.what == 0 && self.left == 0
+    }
+
+    /// Whether it was all suspect before.
+    const fn is_part_of(self, known: Self) -> bool {
+        let part =
+            if (self.what | known.what) & WHOLE == 0 { self.what & !known.what == 0 } else { self.what == known.what };
+        part && (self.left == 0 || self.left == known.left)
+    }
+
+    /// With what was suspect before, as far as that can be kept.
+    const fn joined(self, known: Self) -> Self {
+        let apart = (self.what | known.what) & WHOLE != 0;
+        let what = if apart { self.what } else { self.what | known.what };
+        Self { what, left: if self.left == 0 { known.left } else { self.left } }
     }
 }
 
@@ -319,16 +352,6 @@ impl Doubt {
 const fn bit(of: u32) -> u32 {
     // The highest bits of a product are the best mixed.
     1 << ((of.wrapping_mul(0x9e37_79b9) >> 8) % 31)
-}
-
-/// Whether nothing is suspect but what was so before.
-const fn is_part(doubt: u32, known: u32) -> bool {
-    if (doubt | known) & WHOLE == 0 { doubt & !known == 0 } else { doubt == known }
-}
-
-/// Both sets; a view as a whole takes the place of what was before.
-const fn joined(doubt: u32, known: u32) -> u32 {
-    if (doubt | known) & WHOLE == 0 { doubt | known } else { doubt }
 }
 
 /// Doubts the nodes that would get slots with a lower config epoch, from each that has a higher one.

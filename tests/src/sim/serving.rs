@@ -162,8 +162,8 @@ impl World {
         } else {
             let out = self.outward(words, out);
             if words[0] == b"SCAN" {
-                let tagged = (0..u32::from(self.options.steady)).step_by(2).map(steady_key);
-                self.servers.note_disputes(tagged, self.now);
+                let keys = (0..u32::from(self.options.steady)).map(steady_key);
+                self.servers.note_disputes(keys, self.now);
             }
             self.served(link, sent, number, &out);
             let out = self.noisy(link, sent, words, &out).unwrap_or(out);

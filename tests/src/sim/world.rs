@@ -216,7 +216,8 @@ impl World {
             }
             let next = self.queue.peek().map(|Reverse(next)| *next).filter(|next| next.at <= until);
             let Some(next) = next else {
-                self.now = until;
+                // A time that is past already is not gone back to.
+                self.now = self.now.max(until);
                 return false;
             };
             self.queue.pop();
