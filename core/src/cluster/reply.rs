@@ -1,6 +1,6 @@
 //! Whole replies: the redirects and refusals among them are dealt with, the others are handed out.
 
-use crate::cluster::conn::ConnState;
+use crate::cluster::conn::{Bits, ConnState};
 use crate::cluster::engine::Engine;
 use crate::cluster::event::{ConnectionError, Output};
 use crate::cluster::input::Step;
@@ -16,6 +16,9 @@ use crate::topology::{NodeIndex, Owner, Reason as Why};
 
 /// How long after an ASK to a node without slots the topology is read from CLUSTER NODES, which lists such nodes.
 pub(crate) const NODES_FOR: Duration = Duration::from_secs(60);
+
+/// A command that the owner of its slot has sent to an unknown node so many times has it asked who it is.
+const DENIALS: u8 = 4;
 
 impl Engine<'_> {
     /// A whole reply to the command at the head of the FIFO.
@@ -35,7 +38,7 @@ impl Engine<'_> {
             Kind::MyId => {
                 self.answered(now, conn);
                 self.free(head);
-                self.seed_identified(now, conn, frame);
+                self.identified(now, conn, frame);
                 return Ok(Step::Again);
             }
             Kind::Probe | Kind::Fence if !self.is_pong(head, frame) => return Err(ConnectionError::OutOfStep),
@@ -273,8 +276,9 @@ impl Engine<'_> {
                     return Ok(false);
                 }
                 debug!("connection {}: MOVED, slot {}, target known: {}", conn, slot.get(), node.is_some());
-                if let Some(node) = node {
-                    self.patch(now, conn, slot, node);
+                match node {
+                    Some(node) => self.patch(now, conn, slot, node),
+                    None => self.ask_who(conn, slot, flying.attempts()),
                 }
                 self.tell_redirected(head, conn, RedirectKind::Moved, node);
                 self.follow(now, conn, head, None, node.map(|node| (slot, node)));
@@ -371,11 +375,32 @@ impl Engine<'_> {
         }
     }
 
-    fn seed_identified(&mut self, now: Instant, conn: u32, frame: &Frame<'_>) {
+    /// The node that has a slot by the map has sent it to nobody that is known, time and again: perhaps the connection
+    /// leads to another one.
+    fn ask_who(&mut self, conn: u32, slot: Slot, attempts: u8) {
+        let owner = self.map().owner(slot);
+        let own = matches!(owner, Owner::Node(at) if self.t.by_node.get(at.index()) == Some(&conn));
+        if own && attempts % DENIALS == DENIALS - 1 {
+            self.conn(conn).wants.set(Bits::MY_ID);
+        }
+    }
+
+    /// CLUSTER MYID was answered: the node of a seed is known now, or that a connection leads to another one than it was
+    /// dialled for.
+    fn identified(&mut self, now: Instant, conn: u32, frame: &Frame<'_>) {
         let Some(id) = frame.bytes().and_then(NodeId::parse) else { return };
-        self.conn(conn).node = Some(id);
-        self.tell_identified(conn, id);
-        self.bind_seed(now, conn);
+        match self.node_of(conn) {
+            None => {
+                self.conn(conn).node = Some(id);
+                self.tell_identified(conn, id);
+                self.bind_seed(now, conn);
+            }
+            Some(own) if own != id && self.find_node(&id, None).is_some() => {
+                debug!("connection {}: it leads to another node", conn);
+                self.drain(conn);
+            }
+            Some(_) => {}
+        }
     }
 
     /// Ends a command in flight for its caller; its place in the FIFO stays, to eat the reply.

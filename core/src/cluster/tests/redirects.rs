@@ -439,3 +439,41 @@ fn a_node_that_sends_to_itself_is_dialled_again() {
         assert!(sent.contains(&cmd(first)) && sent.contains(&cmd(third)), "{sent:?}");
     }
 }
+
+#[test]
+fn an_owner_that_denies_a_slot_is_asked_who_it_is() {
+    for (slot, owner, own, other) in [(5, A, "a", "b"), (9_000, B, "b", "a")] {
+        let id = |letter: &str| format!("$40\r\n{}\r\n", letter.repeat(40));
+        let mut world = World::quiet_with(|config| config.command_timeout = Duration::from_secs(600));
+        let tag = world.set(slot);
+        let moved = format!("-MOVED {slot} ?:7000\r\n");
+        let ask = |world: &mut World| {
+            let mut tries = 0;
+            while !world.sent.values().flatten().any(|line| line == "CLUSTER MYID") && tries < 40 {
+                tries += 1;
+                world.feed(owner, &moved);
+                world.wait(Duration::from_secs(3));
+            }
+            world.sent.clear();
+            tries
+        };
+        assert_eq!(ask(&mut world), 4, "by then no map is behind");
+        // It is who it should be, or nobody that is known: only the maps can be wrong.
+        for letter in [own, "f"] {
+            world.feed(owner, &id(letter));
+            assert!(world.is_connected(owner), "{letter}");
+            assert_eq!(ask(&mut world), 4);
+        }
+        let dials = world.dials.len();
+        world.feed(owner, &id(other));
+        world.feed(owner, &moved);
+        assert!(!world.is_connected(owner), "it is another one");
+        world.wait(Duration::from_secs(3));
+        assert_eq!(world.dials[dials..], [owner]);
+        world.join(owner);
+        world.wait(Duration::from_secs(3));
+        world.expect(owner, &[&cmd(tag)]);
+        world.feed(owner, "+OK\r\n");
+        assert_eq!(world.take_out(), [reply(tag, "+OK")]);
+    }
+}
