@@ -76,7 +76,11 @@ impl Engine<'_> {
 
     /// The question goes out on this connection, at once or when it is ready.
     fn ask(&mut self, conn: u32) {
-        self.s.refresh_conn = conn;
+        let former = core::mem::replace(&mut self.s.refresh_conn, conn);
+        if former != NONE {
+            // What could not be written so far need not be any more.
+            self.conn(former).wants.take(Bits::REFRESH);
+        }
         self.s.reader = None;
         self.s.verdict = None;
         if conn != NONE && self.conn(conn).state == ConnState::Ready {

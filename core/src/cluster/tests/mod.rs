@@ -75,6 +75,8 @@ pub(super) struct World {
     /// When the PINGs were sent that connections with subscriptions have answered.
     pub(super) alive: Vec<Instant>,
     pub(super) can_grow: bool,
+    /// Nothing can be written.
+    pub(super) shut: bool,
     /// Hosts that are refused, and the port that stands for another.
     pub(super) endpoints: Option<Elsewhere>,
     tags: u64,
@@ -125,6 +127,7 @@ impl World {
             tls_names: Vec::new(),
             alive: Vec::new(),
             can_grow: true,
+            shut: false,
             endpoints: None,
             tags: 0,
         }
@@ -321,7 +324,8 @@ impl World {
                 _ => {}
             }
         }
-        let conns: Vec<(usize, ConnId)> = self.conns.iter().map(|(at, (conn, _))| (*at, *conn)).collect();
+        let open = self.conns.iter().filter(|_| !self.shut);
+        let conns: Vec<(usize, ConnId)> = open.map(|(at, (conn, _))| (*at, *conn)).collect();
         for (at, conn) in conns {
             while let Some(transmit) = Self::env(self.endpoints, |env| self.cluster.poll_transmit(self.now, conn, env))
             {

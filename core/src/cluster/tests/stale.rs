@@ -149,3 +149,17 @@ fn a_push_behind_an_attribute_is_not_the_topology() {
         assert_eq!(world.unread(&addr), 0);
     }
 }
+
+#[test]
+fn a_question_that_could_not_be_written_is_not_asked_late() {
+    let mut world = World::ready();
+    world.shut = true;
+    world.cluster.refresh(world.now);
+    for _ in 0..30 {
+        world.wait(Duration::from_millis(500));
+    }
+    world.shut = false;
+    world.pump();
+    let asked = world.sent.values().flatten().filter(|line| *line == "CLUSTER SLOTS").count();
+    assert_eq!(asked, 1, "one at a time");
+}
