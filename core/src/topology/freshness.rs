@@ -126,7 +126,9 @@ impl Freshness {
     /// does and the reply has the node as a primary. `Suspect` if that is not all there is to it; after `Same` and `Newer`
     /// the caller applies the reply, and asks another node soon.
     pub fn keep_redirects(&mut self, now: Instant, current: &Map<'_>, candidate: &mut MapMut<'_>) -> Verdict {
-        if self.is_back(half(digest(&candidate.map()))) {
+        let before = half(digest(&candidate.map()));
+        let back = Suspect { what: before | WHOLE, left: 0 };
+        if self.is_back(before) && !(back.is_part_of(self.suspect) && self.is_confirmed(now)) {
             return Verdict::Suspect;
         }
         for patch in self.patches.iter().filter(|patch| patch.at.is_some()) {

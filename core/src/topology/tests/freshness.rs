@@ -438,3 +438,26 @@ fn what_a_reply_does_not_know_enriches_nothing() {
         assert_eq!(epoch(&map), epochs.map(|epochs| epochs[1]));
     }
 }
+
+#[test]
+fn redirects_that_go_on_do_not_keep_a_confirmed_view_out() {
+    // The redirects lead to a node that the view does not have, or to one that it has.
+    for (to, kept) in [(3, 0), (1, 1)] {
+        let (old, mut current) = (view([0, 1, 2], None), view([0, 1, 3], None));
+        let mut fresh = fresh();
+        assert_eq!(fresh.judge(ms(0), id(1), &old.map(), &current.map()), Verdict::Newer);
+        let target = current.map().find(&id(to)).unwrap();
+        for at in [100, 1_100, 2_050] {
+            moved(&mut current.map_mut(), slot(7), target);
+            fresh.note_moved(ms(at), slot(7), id(to));
+            let mut reply = view([0, 1, 2], None);
+            assert_eq!(fresh.judge(ms(at + 1), id(0), &current.map(), &reply.map()), Verdict::Suspect, "{at}");
+            let verdict = fresh.keep_redirects(ms(at + 1), &current.map(), &mut reply.map_mut());
+            assert_eq!(verdict, Verdict::Suspect, "{at}");
+        }
+        let mut reply = view([0, 1, 2], None);
+        assert_eq!(fresh.judge(ms(2_150), id(1), &current.map(), &reply.map()), Verdict::Suspect);
+        assert_eq!(fresh.keep_redirects(ms(2_150), &current.map(), &mut reply.map_mut()), Verdict::Newer);
+        assert_eq!(reply.map().owner(slot(7)), Owner::Node(reply.map().find(&id(kept)).unwrap()));
+    }
+}
