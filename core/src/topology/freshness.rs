@@ -249,7 +249,7 @@ impl Freshness {
             let owner = owner_id(candidate, patch.slot);
             // A patch the current map no longer holds was overruled already.
             if owner != Some(patch.owner) && owner_id(current, patch.slot) == Some(patch.owner) {
-                doubt.redirects |= bit(owner.unwrap_or_default() ^ u32::from(patch.slot.get()));
+                doubt.redirects |= bits(owner.unwrap_or_default() ^ u32::from(patch.slot.get()));
             }
         }
         let epochs = current.has_epochs() && candidate.has_epochs();
@@ -320,7 +320,7 @@ impl Doubt {
 /// Things that are suspect.
 #[derive(Clone, Copy, Debug)]
 struct Suspect {
-    /// Either the view as a whole, its digest with this bit, or a set with a bit for each thing.
+    /// Either the view as a whole, its digest with this bit, or a set with some bits for each thing.
     what: u32,
     /// One more than the slots that are left where some are lost.
     left: u16,
@@ -350,10 +350,13 @@ impl Suspect {
     }
 }
 
-/// A bit of a set. Two things that share one are one in 31, and confirmed together then.
-const fn bit(of: u32) -> u32 {
+/// Three bits of a set. A thing whose bits are all there already counts as known: of two that is one in some thousands,
+/// and it is confirmed with the others then.
+const fn bits(of: u32) -> u32 {
     // The highest bits of a product are the best mixed.
-    1 << ((of.wrapping_mul(0x9e37_79b9) >> 8) % 31)
+    let hash = of.wrapping_mul(0x9e37_79b9);
+    let (a, b, c) = ((hash >> 24) % 31, (hash >> 16 & 0xff) % 31, (hash >> 8 & 0xff) % 31);
+    1 << a | 1 << b | 1 << c
 }
 
 /// Doubts the nodes that would get slots with a lower config epoch, from each that has a higher one.
@@ -365,7 +368,7 @@ fn older_epochs(current: &Map<'_>, candidate: &Map<'_>, doubt: &mut u32) {
         if is_older(current, old_owner, candidate, new_owner) {
             // By node: what a redirect taught of some slots meanwhile takes nothing away.
             let short = |map: &Map<'_>, owner: Owner| owner_of(map, owner).map_or(0, |node| node.id().short());
-            *doubt |= bit(short(current, old_owner).rotate_left(16) ^ short(candidate, new_owner));
+            *doubt |= bits(short(current, old_owner).rotate_left(16) ^ short(candidate, new_owner));
         }
         let (old_last, new_last) = (old_range.last(), new_range.last());
         if old_last <= new_last {
