@@ -51,6 +51,8 @@ impl World {
             _ => return out,
         };
         self.strikes(kind, u64::from(link));
+        // What comes then may be the rest of a string, and no length.
+        self.links[link as usize].notes.cut |= matches!(kind, Fault::SplitReply | Fault::Garbage);
         twisted
     }
 
@@ -66,6 +68,7 @@ impl World {
         let fault = Fault::LyingLength;
         if !self.options.has(fault)
             || self.links[link as usize].notes.lied.is_some()
+            || self.links[link as usize].notes.cut
             || !self.fault_dice(fault).chance(30)
         {
             return None;

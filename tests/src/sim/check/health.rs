@@ -55,6 +55,10 @@ impl World {
     /// A fault struck; `of` is what it says of itself.
     pub fn touched_by(&mut self, fault: Fault, of: u64) {
         let at = of as usize;
+        if self.options.full_coverage && matches!(fault, Fault::DelSlots | Fault::Reset) {
+            // A slot of nobody takes the whole cluster down.
+            self.touch(Touched::All);
+        }
         match fault {
             // They last for the run and are among the options that are judged, or strike one request.
             Fault::Fragment | Fault::PartialWrite | Fault::Cancel | Fault::ShortTimeout | Fault::Burst => {}

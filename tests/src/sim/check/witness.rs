@@ -31,6 +31,8 @@ pub struct LinkNotes {
     pub commands: (u32, u32),
     /// Where a length that is none stands in what the server sent.
     pub lied: Option<(u64, u64)>,
+    /// The server has sent less than it announced, or what may begin a string.
+    pub cut: bool,
     /// When the server sent a command elsewhere last.
     pub redirected: Option<u64>,
     /// Bytes that were put on their way to the client.
@@ -54,6 +56,7 @@ impl Default for LinkNotes {
             ready: None,
             commands: (0, 0),
             lied: None,
+            cut: false,
             redirected: None,
             sent_down: 0,
             news: VecDeque::new(),
