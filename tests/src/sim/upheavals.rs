@@ -367,6 +367,10 @@ impl World {
         if moved.is_ok() {
             self.act(|_| format!("finish-move {}", super::render::key_of(slot)));
             let _ = self.servers.model.finish_move(slot);
+        } else {
+            // One side was demoted meanwhile: the operator gives up.
+            let number = slot.to_string();
+            self.servers.operate(owner, &[b"CLUSTER", b"SETSLOT", number.as_bytes(), b"STABLE"]);
         }
     }
 

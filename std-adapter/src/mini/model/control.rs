@@ -132,7 +132,8 @@ impl Model {
     fn marked(&self, slot: u16) -> Result<(usize, usize), ControlError> {
         let from = self.owner(slot).ok_or(ControlError::NotMarked)?;
         let to = *self.nodes[from].migrating.get(&slot).ok_or(ControlError::NotMarked)?;
-        Ok((from, to))
+        // It may have been demoted meanwhile; a replica takes neither keys nor slots.
+        if self.nodes[to].primary.is_some() { Err(ControlError::WrongRole) } else { Ok((from, to)) }
     }
 
     /// Moves up to `max` keys of a slot between [`begin_move`](Model::begin_move) and
@@ -140,7 +141,7 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// [`ControlError::NotMarked`].
+    /// [`ControlError::NotMarked`], or [`ControlError::WrongRole`] if the target is a replica by now.
     pub fn move_keys(&mut self, slot: u16, max: usize) -> Result<usize, ControlError> {
         let (from, _) = self.marked(slot)?;
         let keys = self.nodes[from].store.keys_in(slot, max);

@@ -53,7 +53,11 @@ impl Model {
             self.nodes[replica].migrating = self.nodes[old].migrating.clone();
             self.nodes[replica].importing = self.nodes[old].importing.clone();
         }
-        let slots: Vec<u16> = self.nodes[replica].view.slots_of(old).collect();
+        let mut slots: Vec<u16> = self.nodes[replica].view.slots_of(old).collect();
+        // And what it has not heard of yet: a primary with slots left does not become a replica of its heir.
+        slots.extend((0..).zip(&owners).filter(|(_, owner)| **owner == Some(old)).map(|(slot, _)| slot));
+        slots.sort_unstable();
+        slots.dedup();
         for slot in slots {
             // Nobody votes for a replica that claims what the voters know to be another's: it has heard of that by now.
             match owners[usize::from(slot)] {
