@@ -171,7 +171,13 @@ impl Freshness {
         };
         match verdict {
             Verdict::Newer => self.replaced(now, half(old)),
-            Verdict::Same => self.vote(from, false),
+            Verdict::Same => {
+                self.vote(from, false);
+                if !self.voters.iter().any(|voter| *voter & SUSPECT != 0) {
+                    // Nobody says so any more.
+                    self.pending = Stamp::NEVER;
+                }
+            }
             Verdict::Suspect => {
                 let known = if self.pending.is_some() { self.suspect } else { Suspect::NOTHING };
                 if !doubt.id().is_part_of(known) {

@@ -461,3 +461,20 @@ fn redirects_that_go_on_do_not_keep_a_confirmed_view_out() {
         assert_eq!(reply.map().owner(slot(7)), Owner::Node(reply.map().find(&id(kept)).unwrap()));
     }
 }
+
+#[test]
+fn what_nobody_says_any_more_is_not_confirmed_later() {
+    let (ours, lost) = (view([0, 1, 2], None), view([0, 1], None));
+    for (then, verdict) in [(0, Verdict::Suspect), (1, Verdict::Newer)] {
+        let mut fresh = fresh();
+        for node in [0, 1] {
+            assert_eq!(fresh.judge(ms(0), id(node), &ours.map(), &lost.map()), Verdict::Suspect);
+        }
+        // Both take it back, or one of them.
+        for node in then..2 {
+            assert_eq!(fresh.judge(ms(1_000), id(node), &ours.map(), &ours.map()), Verdict::Same);
+        }
+        assert_eq!(fresh.judge(ms(1_500), id(1), &ours.map(), &lost.map()), Verdict::Suspect);
+        assert_eq!(fresh.judge(ms(2_100), id(0), &ours.map(), &lost.map()), verdict);
+    }
+}
