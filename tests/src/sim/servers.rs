@@ -316,11 +316,12 @@ impl Servers {
         self.model.owner(slot).into_iter().chain(target).any(|node| self.model.has_key(node, key))
     }
 
-    /// Whether more than one node that runs holds itself for the owner of a slot.
+    /// Whether a node that runs holds itself for the owner of a slot, and is not: one that does not run may be.
     #[must_use]
     pub fn is_disputed(&self, slot: u16) -> bool {
-        let claims = |node: &usize| self.nodes[*node].up && self.model.owner_seen_by(*node, slot) == Some(*node);
-        (0..self.nodes.len()).filter(claims).count() > 1
+        let owner = self.model.owner(slot);
+        let claims = |node: usize| self.nodes[node].up && self.model.owner_seen_by(node, slot) == Some(node);
+        (0..self.nodes.len()).any(|node| Some(node) != owner && claims(node))
     }
 
     /// Notes which of the slots of these keys are in dispute now.

@@ -73,7 +73,10 @@ impl World {
             breaks || link.notes.ended == Some((self.now, node))
         };
         let open = links().any(|link| match link.stage {
-            Stage::Open => at.engine.node(link.conn) == node,
+            Stage::Open => {
+                let known = at.engine.node(link.conn);
+                known == node || known.is_none() && link.notes.node == node
+            }
             Stage::Dialling => false,
             Stage::Gone => broke(link),
         });
