@@ -307,7 +307,7 @@ impl Driver {
         loop {
             let now = self.now();
             let Some(socket) = self.sockets.get_mut(at).and_then(Option::as_mut) else { return };
-            if !socket.wants_output() {
+            if !socket.can_write() {
                 return;
             }
             let conn = socket.conn;

@@ -187,9 +187,14 @@ impl Socket {
         self.writable = self.stream.as_mut().is_none_or(|stream| !matches!(stream.push(), Ok(false)));
     }
 
+    /// Whether the socket takes bytes.
+    pub(crate) fn can_write(&self) -> bool {
+        self.is_open() && self.writable
+    }
+
     /// Whether the socket takes bytes and the output buffer has room for more.
     pub(crate) fn wants_output(&self) -> bool {
-        self.is_open() && self.writable && self.tx.len() < WRITE
+        self.can_write() && self.tx.len() < WRITE
     }
 
     /// Writes what the socket takes; gives the bytes taken and whether the connection broke.
