@@ -181,7 +181,7 @@ impl Freshness {
             Verdict::Suspect => {
                 let known = if self.pending.is_some() { self.suspect } else { Suspect::NOTHING };
                 if !doubt.id().is_part_of(known) {
-                    self.suspect = doubt.id().joined(known);
+                    self.suspect = doubt.joined(known);
                     self.pending = Stamp::at(now);
                     self.voters = [0; VOTERS];
                     self.round = Stamp::at(now);
@@ -255,7 +255,8 @@ impl Freshness {
             let owner = owner_id(candidate, patch.slot);
             // A patch the current map no longer holds was overruled already.
             if owner != Some(patch.owner) && owner_id(current, patch.slot) == Some(patch.owner) {
-                doubt.redirects |= bits(owner.unwrap_or_default() ^ u32::from(patch.slot.get()));
+                let said = owner.unwrap_or_default() ^ u32::from(patch.slot.get());
+                doubt.redirects = (doubt.redirects.rotate_left(5) ^ said).wrapping_mul(0x9e37_79b9) | WHOLE;
             }
         }
         let epochs = current.has_epochs() && candidate.has_epochs();
@@ -321,12 +322,21 @@ impl Doubt {
     const fn id(&self) -> Suspect {
         if self.rest.is_nothing() { Suspect { what: self.redirects, left: 0 } } else { self.rest }
     }
+
+    /// With what was suspect before, as far as that can be kept.
+    const fn joined(&self, known: Suspect) -> Suspect {
+        let Suspect { what, left } = self.id();
+        if (what | known.what) & WHOLE != 0 {
+            return self.id();
+        }
+        Suspect { what: what | known.what, left: if left == 0 { known.left } else { left } }
+    }
 }
 
 /// Things that are suspect.
 #[derive(Clone, Copy, Debug)]
 struct Suspect {
-    /// Either the view as a whole, its digest with this bit, or a set with some bits for each thing.
+    /// Either a number with this bit, for a view as a whole or for some redirects, or a set with some bits for each thing.
     what: u32,
     /// One more than the slots that are left where some are lost.
     left: u16,
@@ -346,13 +356,6 @@ impl Suspect {
         let part =
             if (self.what | known.what) & WHOLE == 0 { self.what & !known.what == 0 } else { self.what == known.what };
         part && (self.left == 0 || self.left == known.left)
-    }
-
-    /// With what was suspect before, as far as that can be kept.
-    const fn joined(self, known: Self) -> Self {
-        let apart = (self.what | known.what) & WHOLE != 0;
-        let what = if apart { self.what } else { self.what | known.what };
-        Self { what, left: if self.left == 0 { known.left } else { self.left } }
     }
 }
 
