@@ -248,11 +248,39 @@ impl Engine<'_> {
         if self.map().overflowed() {
             warning!("the slot map has no room for all ranges");
         }
+        self.readdress(now);
         self.rebind(now);
         self.tell_overtaken(now);
         self.requeue(now);
         self.unpark(now, true);
         self.wake_stalled(now);
+    }
+
+    /// A node that moved is dialled at its new place, and no back-off of the old one counts.
+    fn readdress(&mut self, now: Instant) {
+        for conn in 0..self.count() {
+            let entry = self.conn(conn);
+            let (state, Some(id)) = (entry.state, entry.node) else { continue };
+            if !matches!(state, ConnState::Idle | ConnState::Waiting | ConnState::Dialing) {
+                continue;
+            }
+            let [first, second] = &self.t.maps;
+            let [first_head, second_head] = &self.s.maps;
+            let maps = [first.map(first_head), second.map(second_head)];
+            let [one, other] = maps.map(|map| map.find(&id).and_then(|at| map.addr(at)));
+            if one.is_none() || other.is_none() || one == other {
+                continue;
+            }
+            if state == ConnState::Dialing {
+                self.lose(now, conn, CloseReason::ConnectFailed);
+            }
+            let entry = self.conn(conn);
+            entry.backoff.reset();
+            entry.until = Stamp::NEVER;
+            if entry.state == ConnState::Waiting {
+                self.dial(now, conn);
+            }
+        }
     }
 
     /// Commands that name nodes follow them to their places in the map that will serve.

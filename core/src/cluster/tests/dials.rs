@@ -127,3 +127,33 @@ fn who_waits_for_a_dial_follows_the_map_meanwhile() {
     world.feed("lease", HELLO);
     assert!(world.sent[&world.at("lease")].contains(&cmd(blocking)), "{:?}", world.sent);
 }
+
+#[test]
+fn a_node_that_moved_is_dialled_at_its_new_place_at_once() {
+    for failed in [0, 6] {
+        let mut world = World::ready();
+        world.lose(A);
+        let tag = world.set(5);
+        for _ in 0..failed {
+            while !world.conns.values().any(|(_, addr)| addr == A) {
+                world.wait(Duration::from_millis(10));
+            }
+            fail_dial(&mut world);
+        }
+        // The back-off is long by now, or a dial of the old place is under way.
+        if failed == 0 {
+            world.wait(Duration::from_millis(300));
+            assert!(world.conns.values().any(|(_, addr)| addr == A));
+        }
+        world.cluster.refresh(world.now);
+        while !world.sent[&world.at(B)].contains(&"CLUSTER SLOTS".to_string()) {
+            world.wait(Duration::from_millis(5));
+        }
+        world.dials.clear();
+        world.feed(B, &SLOTS.replace(":7001", ":7005"));
+        assert_eq!(world.dials, ["127.0.0.1:7005"], "after {failed} dials");
+        world.join("127.0.0.1:7005");
+        assert!(world.sent[&world.at("127.0.0.1:7005")].contains(&cmd(tag)));
+        assert!(!world.conns.values().any(|(_, addr)| addr == A));
+    }
+}
