@@ -71,6 +71,8 @@ pub struct Freshness {
     /// What is suspect about the replies, and when that was first seen.
     pending: Stamp,
     suspect: Suspect,
+    /// What all said last, and since when they do.
+    said: View,
     hold: Span,
     /// Unused ones have no time.
     patches: [Patch; PATCHES],
@@ -98,6 +100,7 @@ impl Freshness {
         Self {
             pending: Stamp::NEVER,
             suspect: Suspect::NOTHING,
+            said: View { digest: 0, at: Stamp::NEVER },
             hold: Span::of(hold),
             patches: Self::NO_PATCHES,
             views: Self::NO_VIEWS,
@@ -128,7 +131,7 @@ impl Freshness {
     pub fn keep_redirects(&mut self, now: Instant, current: &Map<'_>, candidate: &mut MapMut<'_>) -> Verdict {
         let before = half(digest(&candidate.map()));
         let back = Suspect { what: before | WHOLE, left: 0 };
-        if self.is_back(before) && !(back.is_part_of(self.suspect) && self.is_confirmed(now)) {
+        if self.is_back(before) && !(back.is_part_of(self.suspect) && self.is_confirmed(now, self.pending)) {
             return Verdict::Suspect;
         }
         for patch in self.patches.iter().filter(|patch| patch.at.is_some()) {
@@ -146,7 +149,7 @@ impl Freshness {
         }
         let doubt = self.doubt(current, &candidate.map(), half(new)).id();
         if !doubt.is_nothing() {
-            if !doubt.is_part_of(self.suspect) || !self.is_confirmed(now) {
+            if !doubt.is_part_of(self.suspect) || !self.is_confirmed(now, self.pending) {
                 return Verdict::Suspect;
             }
             self.overrule();
@@ -169,6 +172,9 @@ impl Freshness {
             doubt = self.doubt(current, candidate, half(new));
             if doubt.id().is_nothing() { Verdict::Newer } else { Verdict::Suspect }
         };
+        if self.said.digest != half(new) || !self.said.at.is_some() {
+            self.said = View { digest: half(new), at: Stamp::at(now) };
+        }
         match verdict {
             Verdict::Newer => self.replaced(now, half(old)),
             Verdict::Same => {
@@ -188,7 +194,10 @@ impl Freshness {
                 }
                 self.vote(from, true);
                 // What redirects taught meanwhile is not confirmed along with something else.
-                if self.is_confirmed(now) && (doubt.rest.is_nothing() || doubt.redirects == 0) {
+                let redirected = doubt.rest.is_nothing();
+                let since =
+                    if redirected && self.said.at.age(now) >= self.hold.get() { self.said.at } else { self.pending };
+                if self.is_confirmed(now, since) && (redirected || doubt.redirects == 0) {
                     if doubt.redirects != 0 {
                         self.patches = Self::NO_PATCHES;
                     }
@@ -212,6 +221,9 @@ impl Freshness {
         let hold = self.hold.get();
         if !self.pending.is_recent(now, hold.saturating_add(PENDING)) {
             self.pending = Stamp::NEVER;
+        }
+        if !self.said.at.is_recent(now, PENDING) {
+            self.said.at = Stamp::NEVER;
         }
         for patch in &mut self.patches {
             if !patch.at.is_recent(now, hold) {
@@ -289,8 +301,8 @@ impl Freshness {
         }
     }
 
-    fn is_confirmed(&self, now: Instant) -> bool {
-        let held = self.pending.is_some() && self.pending.age(now) >= self.hold.get();
+    fn is_confirmed(&self, now: Instant, since: Stamp) -> bool {
+        let held = self.pending.is_some() && since.age(now) >= self.hold.get();
         let count = |said: u32| {
             let voted = |voter: &&u32| **voter & !(SUSPECT | HEARD) != 0 && **voter & SUSPECT == said;
             self.voters.iter().filter(voted).count()

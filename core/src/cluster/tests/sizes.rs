@@ -22,7 +22,7 @@ fn stay_bounded() {
         ("  Greeting", size_of::<Greeting>(), 20),
         ("Node, one node of one map", size_of::<Node>(), 48),
         ("State, what is there once", size_of::<State>(), 928),
-        ("  Freshness", size_of::<Freshness>(), 160),
+        ("  Freshness", size_of::<Freshness>(), 168),
         ("  Reader", size_of::<Reader>(), 376),
         ("  Refresh", size_of::<Refresh>(), 104),
         ("StaticStorage of a small device", size_of::<Firmware>(), 3_856),

@@ -478,3 +478,22 @@ fn what_nobody_says_any_more_is_not_confirmed_later() {
         assert_eq!(fresh.judge(ms(2_100), id(0), &ours.map(), &lost.map()), verdict);
     }
 }
+
+#[test]
+fn redirects_of_many_slots_do_not_keep_out_what_all_say() {
+    // They come late, one slot after the other, and lead to a node that has left.
+    let mut current = view([0, 1, 2, 9], None);
+    let reply = view([0, 1, 2, 2], None);
+    let target = current.map().find(&id(9)).unwrap();
+    let mut fresh = fresh();
+    for n in 0..30 {
+        moved(&mut current.map_mut(), slot(n), target);
+        fresh.note_moved(ms(u64::from(n) * 100), slot(n), id(9));
+        let verdict = fresh.judge(ms(u64::from(n) * 100 + 1), id(n % 3), &current.map(), &reply.map());
+        let expected = if n <= 20 { Verdict::Suspect } else { Verdict::Newer };
+        assert_eq!(verdict, expected, "{n}");
+        if n > 20 {
+            return;
+        }
+    }
+}

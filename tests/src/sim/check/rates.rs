@@ -65,7 +65,9 @@ impl World {
         let at = &self.clients[client];
         let known = self.is_confirmed(client, addr);
         let links = || at.links.iter().map(|link| &self.links[*link as usize]);
-        let pending = links().filter(|link| link.stage == Stage::Dialling && link.notes.node == node).count();
+        // One that the engine has given up at this moment is closed after it.
+        let dialling = |link: &&Link| link.stage == Stage::Dialling && link.notes.node == node;
+        let pending = links().filter(|link| dialling(link) && at.engine.node(link.conn) == node).count();
         // A seed's node is known later, and a connection can be ready and break with the same bytes.
         // Of several that end at one moment, each may have been there still when a dial was decided on.
         let broke = |link: &Link| {
