@@ -71,7 +71,7 @@ pub struct Freshness {
     /// What is suspect about the replies, and when that was first seen.
     pending: Stamp,
     suspect: Suspect,
-    /// What all said last, and since when they do.
+    /// What all say that is suspect, and since when they do.
     said: View,
     hold: Span,
     /// Unused ones have no time.
@@ -172,7 +172,9 @@ impl Freshness {
             doubt = self.doubt(current, candidate, half(new));
             if doubt.id().is_nothing() { Verdict::Newer } else { Verdict::Suspect }
         };
-        if self.said.digest != half(new) || !self.said.at.is_some() {
+        if verdict != Verdict::Suspect {
+            self.said.at = Stamp::NEVER;
+        } else if self.said.digest != half(new) || !self.said.at.is_some() {
             self.said = View { digest: half(new), at: Stamp::at(now) };
         }
         match verdict {

@@ -496,4 +496,15 @@ fn redirects_of_many_slots_do_not_keep_out_what_all_say() {
             return;
         }
     }
+    // What they have said for long is not said against a redirect that has just come.
+    let (old, mut now) = (view([0, 1, 2], None), view([0, 1, 2], None));
+    let mut fresh = Freshness::new(Duration::from_secs(2));
+    for at in [0, 1_000, 2_000] {
+        assert_eq!(fresh.judge(ms(at), id(0), &now.map(), &old.map()), Verdict::Same);
+    }
+    let target = now.map().find(&id(1)).unwrap();
+    moved(&mut now.map_mut(), slot(7), target);
+    fresh.note_moved(ms(2_100), slot(7), id(1));
+    assert_eq!(fresh.judge(ms(2_200), id(0), &now.map(), &old.map()), Verdict::Suspect);
+    assert_eq!(fresh.judge(ms(2_300), id(2), &now.map(), &old.map()), Verdict::Suspect);
 }
