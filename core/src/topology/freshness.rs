@@ -147,9 +147,12 @@ impl Freshness {
         if old == new {
             return Verdict::Same;
         }
-        let doubt = self.doubt(current, &candidate.map(), half(new)).id();
-        if !doubt.is_nothing() {
-            if !doubt.is_part_of(self.suspect) || !self.is_confirmed(now, self.pending) {
+        let doubt = self.doubt(current, &candidate.map(), half(new));
+        if !doubt.id().is_nothing() {
+            let confirmed = doubt.id().is_part_of(self.suspect) && self.is_confirmed(now, self.pending);
+            // Some redirects cannot be kept: all must have said the same for as long, as against redirects alone.
+            let kept = doubt.redirects == 0 || self.said.digest == before && self.said.at.age(now) >= self.hold.get();
+            if !confirmed || !kept {
                 return Verdict::Suspect;
             }
             self.overrule();

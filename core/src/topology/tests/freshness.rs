@@ -508,3 +508,23 @@ fn redirects_of_many_slots_do_not_keep_out_what_all_say() {
     assert_eq!(fresh.judge(ms(2_200), id(0), &now.map(), &old.map()), Verdict::Suspect);
     assert_eq!(fresh.judge(ms(2_300), id(2), &now.map(), &old.map()), Verdict::Suspect);
 }
+
+#[test]
+fn a_redirect_that_cannot_be_kept_is_not_lost_with_lost_slots() {
+    for (news, verdict) in [(true, Verdict::Suspect), (false, Verdict::Newer)] {
+        let mut current = view([0, 1, 2, 3], None);
+        let target = current.map().find(&id(3)).unwrap();
+        let mut fresh = fresh();
+        // A shard is lost, say all; with other news each time, or none.
+        let reply = |n: u16| view([0, if news { 10 + n } else { 1 }, 2], None);
+        for n in 0..=20 {
+            let at = u64::from(n) * 100;
+            assert_eq!(fresh.judge(ms(at), id(n % 3), &current.map(), &reply(n).map()), Verdict::Suspect, "{at}");
+        }
+        moved(&mut current.map_mut(), slot(7), target);
+        fresh.note_moved(ms(2_050), slot(7), id(3));
+        let mut last = reply(21);
+        assert_eq!(fresh.judge(ms(2_100), id(1), &current.map(), &last.map()), Verdict::Suspect);
+        assert_eq!(fresh.keep_redirects(ms(2_100), &current.map(), &mut last.map_mut()), verdict, "news: {news}");
+    }
+}
