@@ -207,6 +207,7 @@ impl Freshness {
                         self.patches = Self::NO_PATCHES;
                     }
                     self.overrule();
+                    self.remember(now, half(old));
                     return Verdict::Newer;
                 }
             }

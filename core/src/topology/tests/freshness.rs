@@ -528,3 +528,14 @@ fn a_redirect_that_cannot_be_kept_is_not_lost_with_lost_slots() {
         assert_eq!(fresh.keep_redirects(ms(2_100), &current.map(), &mut last.map_mut()), verdict, "news: {news}");
     }
 }
+
+#[test]
+fn a_view_that_was_overruled_does_not_come_back_at_once() {
+    let (a, b) = (view([0, 1, 2], None), view([0, 3, 2], None));
+    let mut fresh = fresh();
+    assert_eq!(fresh.judge(ms(0), id(0), &a.map(), &b.map()), Verdict::Newer);
+    assert_eq!(fresh.judge(ms(10), id(1), &b.map(), &a.map()), Verdict::Suspect);
+    assert_eq!(fresh.judge(ms(2_100), id(1), &b.map(), &a.map()), Verdict::Newer, "it was confirmed");
+    assert_eq!(fresh.judge(ms(2_200), id(0), &a.map(), &b.map()), Verdict::Suspect, "so this has to be, too");
+    assert_eq!(fresh.judge(ms(4_300), id(0), &a.map(), &b.map()), Verdict::Newer);
+}
