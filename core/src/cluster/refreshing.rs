@@ -12,8 +12,11 @@ use crate::fmt::{debug, warning};
 use crate::ids::NodeId;
 use crate::pipeline::NONE;
 use crate::resp::{Status, Token};
-use crate::time::{Instant, Stamp};
+use crate::time::{Duration, Instant, Stamp};
 use crate::topology::{Ask, Context, MapMut, NodeIndex, Reader, Reason as Why, Rejection, ReplyKind, Verdict};
+
+/// A dial comes after the end of the one before was told.
+const AFTER_CLOSED: Duration = Duration::from_millis(2);
 
 impl Engine<'_> {
     /// The topology question to ask now.
@@ -248,8 +251,8 @@ impl Engine<'_> {
         if self.map().overflowed() {
             warning!("the slot map has no room for all ranges");
         }
-        self.readdress(now);
         self.rebind(now);
+        self.readdress(now);
         self.tell_overtaken(now);
         self.requeue(now);
         self.unpark(now, true);
@@ -276,10 +279,7 @@ impl Engine<'_> {
             }
             let entry = self.conn(conn);
             entry.backoff.reset();
-            entry.until = Stamp::NEVER;
-            if entry.state == ConnState::Waiting {
-                self.dial(now, conn);
-            }
+            entry.until = Stamp::at(now + AFTER_CLOSED);
         }
     }
 

@@ -151,6 +151,7 @@ fn a_node_that_moved_is_dialled_at_its_new_place_at_once() {
         }
         world.dials.clear();
         world.feed(B, &SLOTS.replace(":7001", ":7005"));
+        world.wait(Duration::from_millis(3));
         assert_eq!(world.dials, ["127.0.0.1:7005"], "after {failed} dials");
         world.join("127.0.0.1:7005");
         assert!(world.sent[&world.at("127.0.0.1:7005")].contains(&cmd(tag)));

@@ -65,9 +65,7 @@ impl World {
         let at = &self.clients[client];
         let known = self.is_confirmed(client, addr);
         let links = || at.links.iter().map(|link| &self.links[*link as usize]);
-        // One that the engine has given up at this moment is closed after it.
-        let dialling = |link: &&Link| link.stage == Stage::Dialling && link.notes.node == node;
-        let pending = links().filter(|link| dialling(link) && at.engine.node(link.conn) == node).count();
+        let pending = links().filter(|link| link.stage == Stage::Dialling && link.notes.node == node).count();
         // A seed's node is known later, and a connection can be ready and break with the same bytes.
         // Of several that end at one moment, each may have been there still when a dial was decided on.
         let broke = |link: &Link| {
