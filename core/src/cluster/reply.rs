@@ -12,7 +12,7 @@ use crate::resp::{Frame, Token};
 use crate::server_error::{ErrorKind, Redirect, RedirectTarget, ServerError};
 use crate::slot::Slot;
 use crate::time::{Duration, Instant, Stamp};
-use crate::topology::{NodeIndex, Owner, Reason as Why};
+use crate::topology::{Node, NodeIndex, Owner, Reason as Why};
 
 /// How long after an ASK to a node without slots the topology is read from CLUSTER NODES, which lists such nodes.
 pub(crate) const NODES_FOR: Duration = Duration::from_secs(60);
@@ -244,8 +244,13 @@ impl Engine<'_> {
         match decide(&error, &flying.spec(), self.budget(&flying), self.s.config.follow_redirects()) {
             Decision::Deliver { refresh } => {
                 // Whoever subscribes at a node follows redirects himself, but cannot know where the connection leads.
-                if let (true, Some(Redirect::Moved { target, .. })) = (flying.has(Flag::SUBSCRIBE), error.redirect()) {
-                    self.resolve_other(now, conn, target, false);
+                if let (true, Some(Redirect::Moved { slot, target })) = (flying.has(Flag::SUBSCRIBE), error.redirect())
+                {
+                    let found = self.resolve_other(now, conn, target, false);
+                    // The owner by the map sends it to nobody that is known; nobody else dials this one anew.
+                    if found.is_none() && self.owns(conn, slot) {
+                        self.drain(conn);
+                    }
                 }
                 self.refresh_if(now, refresh);
                 Ok(false)
@@ -378,11 +383,16 @@ impl Engine<'_> {
     /// The node that has a slot by the map has sent it to nobody that is known, time and again: perhaps the connection
     /// leads to another one.
     fn ask_who(&mut self, conn: u32, slot: Slot, attempts: u8) {
-        let owner = self.map().owner(slot);
-        let own = matches!(owner, Owner::Node(at) if self.t.by_node.get(at.index()) == Some(&conn));
-        if own && attempts % DENIALS == DENIALS - 1 {
+        if self.owns(conn, slot) && attempts % DENIALS == DENIALS - 1 {
             self.conn(conn).wants.set(Bits::MY_ID);
         }
+    }
+
+    /// Whether the slot is, by the map, the node's that the connection was dialled for.
+    fn owns(&self, conn: u32, slot: Slot) -> bool {
+        let map = self.map();
+        let Owner::Node(at) = map.owner(slot) else { return false };
+        map.node(at).map(Node::id) == self.t.conns.get(conn as usize).and_then(|conn| conn.node)
     }
 
     /// CLUSTER MYID was answered: the node of a seed is known now, or that a connection leads to another one than it was
