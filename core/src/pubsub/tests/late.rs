@@ -195,3 +195,24 @@ fn an_old_node_that_a_second_map_does_not_name_either_is_heard_after_a_gap() {
     client.map(80, 0);
     assert_eq!(client.push(0, MESSAGE), "message None", "named again");
 }
+
+/// The same, with another node that is believed for a while: what it has sent may come once more.
+#[test]
+fn what_another_node_has_sent_meanwhile_may_come_again() {
+    let mut client = Client::new(&["c"]);
+    for (ms, owner) in [(5, 1), (1_000, 0)] {
+        client.map(ms, owner);
+        let given_up = client.poll(ms + 1).unwrap();
+        client.map(ms + 2, 1 - owner);
+        client.done(ms + 3, given_up, CommandDone::Failed);
+    }
+    let request = client.poll(9_000).unwrap();
+    assert_eq!(request.node, node(1));
+    client.push(0, SUBSCRIBED);
+    assert_eq!(client.push(0, MESSAGE), "message None overlap");
+    client.push(0, ENDED);
+    client.push_on(SECOND, SUBSCRIBED);
+    assert!(client.push_on(SECOND, MESSAGE).ends_with(" overlap"));
+    client.done(9_001, request, OTHER);
+    assert_eq!(client.push_on(SECOND, MESSAGE), "message None");
+}
