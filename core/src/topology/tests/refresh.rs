@@ -176,6 +176,30 @@ fn failed_rounds_come_more_and_more_seldom() {
 }
 
 #[test]
+fn rounds_with_answers_that_are_to_be_confirmed_stay_close() {
+    let tables = nodes(3);
+    // Also after rounds that nobody answered.
+    for silent in [0, 30] {
+        let (mut refresh, mut rand) = (Refresh::new(POLICY), Rand::new(5));
+        refresh.request(ms(0), Reason::Start);
+        let mut now = ms(0);
+        for _ in 0..silent {
+            (now, _) = run(&mut refresh, now, &mut rand, &tables.map());
+            refresh.failed(now);
+        }
+        let mut furthest = Duration::ZERO;
+        for n in 0..60 {
+            let (at, _) = run(&mut refresh, now, &mut rand, &tables.map());
+            refresh.unconfirmed(at);
+            furthest = if n < 4 { Duration::ZERO } else { furthest.max(at.since(now)) };
+            now = at;
+        }
+        // The doubled jitter comes on top of nothing: rounds are a second apart anyhow.
+        assert!((Duration::from_millis(600)..=Duration::from_millis(1_900)).contains(&furthest), "{furthest:?}");
+    }
+}
+
+#[test]
 fn refreshes_now_and_then_without_a_reason() {
     let tables = nodes(3);
     let (mut refresh, mut rand) = (Refresh::new(RefreshPolicy::DEFAULT), Rand::new(1));

@@ -86,6 +86,7 @@ pub(super) fn keep() {
         Refresh::request,
         Refresh::succeeded,
         Refresh::failed,
+        Refresh::unconfirmed,
         Refresh::poll_timeout,
         Refresh::is_pending,
         Refresh::in_flight,
