@@ -379,7 +379,7 @@ impl Suspect {
 
 /// Three bits of a set. A thing whose bits are all there already counts as known: of two that is one in some thousands,
 /// and it is confirmed with the others then.
-const fn bits(of: u32) -> u32 {
+pub(super) const fn bits(of: u32) -> u32 {
     // The highest bits of a product are the best mixed.
     let hash = of.wrapping_mul(0x9e37_79b9);
     let (a, b, c) = ((hash >> 24) % 31, (hash >> 16 & 0xff) % 31, (hash >> 8 & 0xff) % 31);

@@ -1,5 +1,8 @@
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::time::{Duration, Instant};
+use crate::topology::freshness::bits;
 
 fn ms(n: u64) -> Instant {
     Instant::from_micros(n * 1_000)
@@ -269,14 +272,7 @@ fn the_same_slots_of_another_node_are_another_doubt() {
 #[test]
 fn what_is_confirmed_is_taken_with_the_redirect_learnt_meanwhile() {
     let mut current = view([0, 1, 2], None);
-    let mut part = Tables::new(8, 16, 64, false);
-    let mut map = part.map_mut();
-    map.clear();
-    for n in 0..2 {
-        let index = map.add_node(&primary(n, n + 1));
-        map.add_range(range(n * 100, n * 100 + 99), index).unwrap();
-    }
-    map.finish().unwrap();
+    let (mut part, mut too_early, mut less) = (view([0, 1], None), view([0, 1], None), view([0], None));
     let mut fresh = fresh();
     for (at, from) in [(0, 3), (1_000, 4)] {
         assert_eq!(fresh.judge(ms(at), id(from), &current.map(), &part.map()), Verdict::Suspect);
@@ -284,6 +280,10 @@ fn what_is_confirmed_is_taken_with_the_redirect_learnt_meanwhile() {
     let target = current.map().find(&id(1)).unwrap();
     moved(&mut current.map_mut(), slot(7), target);
     fresh.note_moved(ms(2_000), slot(7), id(1));
+    let early = fresh.clone().keep_redirects(ms(1_950), &current.map(), &mut too_early.map_mut());
+    assert_eq!(early, Verdict::Suspect, "it is not confirmed yet");
+    let other = fresh.clone().keep_redirects(ms(2_105), &current.map(), &mut less.map_mut());
+    assert_eq!(other, Verdict::Suspect, "this is not what was confirmed");
     assert_eq!(fresh.judge(ms(2_105), id(3), &current.map(), &part.map()), Verdict::Suspect);
     assert_eq!(fresh.keep_redirects(ms(2_105), &current.map(), &mut part.map_mut()), Verdict::Newer);
     assert_eq!(print(&part.map()), "0-6=1 7=2 8-99=1 100-199=2 200-16383=-");
@@ -542,4 +542,24 @@ fn a_view_that_was_overruled_does_not_come_back_at_once() {
     assert_eq!(fresh.judge(ms(2_100), id(1), &b.map(), &a.map()), Verdict::Newer, "it was confirmed");
     assert_eq!(fresh.judge(ms(2_200), id(0), &a.map(), &b.map()), Verdict::Suspect, "so this has to be, too");
     assert_eq!(fresh.judge(ms(4_300), id(0), &a.map(), &b.map()), Verdict::Newer);
+}
+
+#[test]
+fn things_are_told_apart_by_three_of_31_bits() {
+    // Counted numbers are worse than what is told apart: ids, of which most are hashes.
+    let all: Vec<u32> = (1..=10_000).map(bits).collect();
+    assert!(all.iter().all(|set| (1..=3).contains(&set.count_ones())));
+    let of_three = all.iter().filter(|set| set.count_ones() == 3).count();
+    assert!((8_500..9_600).contains(&of_three), "{of_three}: one in ten has the same bit twice");
+    assert!(all.iter().collect::<BTreeSet<_>>().len() > 3_800, "of the 4,495 there are");
+    // All serve alike, alone and in pairs, but the highest, which is for views.
+    for bit in 0..31_u32 {
+        let with: Vec<u32> = all.iter().copied().filter(|set| set >> bit & 1 == 1).collect();
+        assert!((700..1_250).contains(&with.len()), "bit {bit}: {}", with.len());
+        for other in (0..31).filter(|other| *other != bit) {
+            let both = with.iter().filter(|set| *set >> other & 1 == 1).count();
+            assert!((20..130).contains(&both), "bits {bit} and {other}: {both}");
+        }
+    }
+    assert!(all.iter().all(|set| set >> 31 == 0));
 }
