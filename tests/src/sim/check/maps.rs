@@ -14,6 +14,7 @@ use slotwise::topology::{Owner, digest};
 use super::super::kinds::Fault;
 use super::super::working::{TAGS, slot_of_tag};
 use super::super::world::World;
+use crate::sim::net::Stage;
 use crate::sim::run::T_MAP;
 use crate::sim::trace::hash_of;
 
@@ -276,6 +277,10 @@ impl World {
     pub fn check_map(&mut self, client: usize, refreshed: bool) {
         self.note_truth();
         self.clients[client].notes.map.changed = self.now;
+        let map = self.clients[client].engine.map();
+        for link in self.links.iter_mut().filter(|link| link.client == client && link.stage == Stage::Open) {
+            link.notes.dismissed |= link.notes.node.is_some_and(|node| map.find(&node).is_none());
+        }
         let ids = self.nodes_by_id();
         let slots: Vec<u16> = self.truth.owners.keys().copied().collect();
         let clock = self.clients[client].at(self.now).as_micros();

@@ -142,7 +142,7 @@ impl World {
         }
         let at = &self.links[link as usize];
         let map = self.clients[at.client].engine.map();
-        let known = at.notes.node.is_some_and(|node| map.find(&node).is_some());
+        let known = !at.notes.dismissed && at.notes.node.is_some_and(|node| map.find(&node).is_some());
         let since = |at: Option<u64>| at.map_or(u64::MAX, |at| self.now - at);
         let told = since(at.notes.redirected) < 1_000_000 && since(at.notes.ready) < u64::MAX;
         self.check(7, !known || !told, || format!("link {link}: the connection to a node of the map is given up"));

@@ -35,6 +35,8 @@ pub struct LinkNotes {
     pub cut: bool,
     /// When the server sent a command elsewhere last.
     pub redirected: Option<u64>,
+    /// A map did not have its node: from then on it closes when its last reply is in.
+    pub dismissed: bool,
     /// Bytes that were put on their way to the client.
     pub sent_down: u64,
     /// Topology replies on their way to the client.
@@ -58,6 +60,7 @@ impl Default for LinkNotes {
             lied: None,
             cut: false,
             redirected: None,
+            dismissed: false,
             sent_down: 0,
             news: VecDeque::new(),
             forged: None,
