@@ -141,9 +141,15 @@ impl Engine<'_> {
         entry.until = Stamp::at(now + delay);
         entry.state = ConnState::Idle;
         if purpose != Purpose::Shared {
-            // Lost, it keeps the back-off for the next dial of its kind to that node.
-            if matches!(reason, CloseReason::Retired | CloseReason::Shutdown) {
-                entry.state = ConnState::Free;
+            // Lost, it keeps the back-off for the next dial of its kind to that node. So does one for subscriptions that was
+            // given up for what its node said, though the node is in the map: it may say so again.
+            let kept = match reason {
+                CloseReason::Retired => purpose == Purpose::Subscriber && self.node_at(conn).is_some(),
+                CloseReason::Shutdown => false,
+                _ => true,
+            };
+            if !kept {
+                self.conn(conn).state = ConnState::Free;
             }
         } else if self.s.seed_conn == conn && self.conn(conn).node.is_none() {
             // The next seed, after the same back-off.

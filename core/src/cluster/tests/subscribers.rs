@@ -204,3 +204,34 @@ fn a_node_that_sends_a_subscriber_to_itself_is_dialled_again() {
         world.expect(A, &[&std::format!("cmd{tag}"), "PING"]);
     }
 }
+
+#[test]
+fn a_node_that_denies_every_subscription_is_dialled_with_back_off() {
+    for line in ["-MOVED 5 6.6.6.6:6", "-MOVED 5 127.0.0.1:7001"] {
+        let mut world = subscribed();
+        let map = world.cluster.map();
+        let id = map.find_addr("127.0.0.1", 7001).and_then(|at| map.node(at)).map(crate::topology::Node::id).unwrap();
+        let spec = CommandSpec { subscribe: true, target: Target::Node(id), ..World::spec(5, Access::Write) };
+        let (mut dials, mut denied) = (0, 0);
+        for _ in 0..200 {
+            if world.cluster.commands_live() == 0 {
+                world.submit(spec);
+            }
+            let new = world.conns.iter().filter(|(at, _)| {
+                let state = world.cluster.storage().shared().conns[**at].state;
+                matches!(state, ConnState::Dialing)
+            });
+            if new.count() > 0 {
+                dials += 1;
+                world.join(A);
+            }
+            if world.nonces.get(&world.at(A)).is_some_and(|nonces| !nonces.is_empty()) {
+                denied += 1;
+                world.feed(A, &std::format!("{line}\r\n$8\r\n{{nonce}}\r\n"));
+                world.take_out();
+            }
+            world.wait(Duration::from_millis(10));
+        }
+        assert!((3..12).contains(&dials) && denied >= dials, "{line}: {dials} dials in 2 s, {denied} denials");
+    }
+}
