@@ -1,6 +1,7 @@
 //! Forming a cluster out of fresh nodes, over the wire.
 
 use super::admin::{Admin, AdminError};
+use super::conn::Value;
 
 /// Gives out slots and epochs, introduces everybody to everybody, attaches replicas and waits for agreement.
 pub(super) fn form(admin: &Admin) -> Result<(), AdminError> {
@@ -50,6 +51,19 @@ fn wait_complete(admin: &Admin) -> Result<(), AdminError> {
         }
         Ok(())
     })?;
+    // A node learns which shard a replica is of later than whose replica it is. Servers before 7.0 have no such reply.
+    if admin.ask(0, &["CLUSTER", "SHARDS"]).is_ok() {
+        admin.wait(|| {
+            for node in 0..admin.nodes().len() {
+                let reply = admin.ask(node, &["CLUSTER", "SHARDS"]).map_err(|e| e.0)?;
+                let placed = members_with_slots(&reply);
+                if placed != admin.nodes().len() {
+                    return Err(format!("node {node} has {placed} nodes in shards with slots"));
+                }
+            }
+            Ok(())
+        })?;
+    }
     let replicas: Vec<usize> = admin.primaries().flat_map(|primary| admin.replicas_of(primary)).collect();
     admin.wait(|| {
         for replica in &replicas {
@@ -62,9 +76,35 @@ fn wait_complete(admin: &Admin) -> Result<(), AdminError> {
     })
 }
 
+/// The nodes of a CLUSTER SHARDS reply that are in shards with slots.
+fn members_with_slots(reply: &Value) -> usize {
+    let field = |shard: &Value, name: &str| {
+        let pairs = shard.items().chunks(2);
+        let len = |pair: &[Value]| pair.get(1).map_or(0, |value| value.items().len());
+        pairs.filter(|pair| pair.first().is_some_and(|key| key.text() == name)).map(len).sum::<usize>()
+    };
+    reply.items().iter().filter(|shard| field(shard, "slots") > 0).map(|shard| field(shard, "nodes")).sum()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::share;
+    use super::{members_with_slots, share};
+    use crate::real::Value;
+
+    fn bulk(text: &str) -> Value {
+        Value::Bulk(text.into())
+    }
+
+    #[test]
+    fn members_of_shards_without_slots_are_not_counted() {
+        let shard = |slots: usize, nodes: usize| {
+            let slots = Value::Array(vec![Value::Int(0); slots]);
+            let nodes = Value::Array(vec![bulk("a node"); nodes]);
+            Value::Array(vec![bulk("slots"), slots, bulk("nodes"), nodes])
+        };
+        assert_eq!(members_with_slots(&Value::Array(vec![shard(2, 2), shard(0, 1), shard(4, 1)])), 3);
+        assert_eq!(members_with_slots(&Value::Array(Vec::new())), 0);
+    }
 
     #[test]
     fn shares_cover_all_slots_once() {
