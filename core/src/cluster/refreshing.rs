@@ -91,10 +91,16 @@ impl Engine<'_> {
         }
     }
 
-    /// A connection is ready: the question that waits for it goes out.
+    /// A connection is ready: the question that waits for it goes out, or the one that waits until a seed is dialled.
     pub(crate) fn ask_when_ready(&mut self, conn: u32) {
-        if self.s.refresh_conn == conn && self.s.refresh.in_flight() {
-            self.conn(conn).wants.set(Bits::REFRESH);
+        let asked = self.s.refresh_conn;
+        if !self.s.refresh.in_flight() || asked == NONE {
+            return;
+        }
+        let entry = self.conn(conn);
+        let known = entry.purpose == Purpose::Shared && entry.node.is_some();
+        if asked == conn || known && asked == self.s.seed_conn && self.conn(asked).state != ConnState::Ready {
+            self.ask(conn);
         }
     }
 

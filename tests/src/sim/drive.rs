@@ -399,18 +399,14 @@ impl World {
                     if let Some(output) = progress.output {
                         self.output(client, link, conn, output);
                     }
-                    let forged = self.links[link as usize].notes.forged.take().unwrap_or(false);
-                    if let Some(refreshed) = self.clients[client].engine.changed() {
-                        self.check(10, !forged || !refreshed, || {
-                            format!("link {link}: slots that do not exist were taken over")
-                        });
-                        self.check_map(client, refreshed);
-                    }
+                    self.look_at_map(client, link);
                     if done || self.violation.is_some() {
                         break;
                     }
                 }
                 Err(error) => {
+                    // What came in front of what is wrong may have changed the map.
+                    self.look_at_map(client, link);
                     self.broken(link, error, rest);
                     return;
                 }
@@ -420,6 +416,15 @@ impl World {
             rx.skip(used);
         }
         self.links[link as usize].rx = rx;
+    }
+
+    /// I10: what the last input has made of the map.
+    fn look_at_map(&mut self, client: usize, link: u32) {
+        let forged = self.links[link as usize].notes.forged.take().unwrap_or(false);
+        if let Some(refreshed) = self.clients[client].engine.changed() {
+            self.check(10, !forged || !refreshed, || format!("link {link}: slots that do not exist were taken over"));
+            self.check_map(client, refreshed);
+        }
     }
 
     fn broken(&mut self, link: u32, error: ConnectionError, rest: &[u8]) {

@@ -312,8 +312,10 @@ impl Servers {
     #[must_use]
     pub fn readable(&self, key: &[u8]) -> bool {
         let slot = Slot::of_key(key).get();
-        let target = self.moving.get(&slot).copied();
-        self.model.owner(slot).into_iter().chain(target).any(|node| self.model.has_key(node, key))
+        let Some(owner) = self.model.owner(slot) else { return false };
+        // An owner that took over in the midst of a move need not know of the move, and denies what has gone already.
+        let target = self.moving.get(&slot).copied().filter(|to| self.model.sends_on_to(owner, slot) == Some(*to));
+        [Some(owner), target].into_iter().flatten().any(|node| self.model.has_key(node, key))
     }
 
     /// Whether a node that runs holds itself for the owner of a slot, and is not: one that does not run may be.

@@ -285,11 +285,11 @@ fn a_seed_that_turns_out_to_be_a_known_node_does_not_take_its_place() {
     world.lose("127.0.0.1:7002");
     let first = world.set(9_000);
     world.wait(Duration::from_millis(300));
-    world.join("127.0.0.1:7002");
-    assert!(world.sent[&world.at("127.0.0.1:7002")].contains(&format!("cmd{first}")));
     let seed = if world.is_connected("127.0.0.1:7001") { "127.0.0.1:7001" } else { "127.0.0.1:7009" };
     world.join(seed);
     world.expect(seed, &["CLUSTER MYID", "CLUSTER SLOTS"]);
+    world.join("127.0.0.1:7002");
+    assert!(world.sent[&world.at("127.0.0.1:7002")].contains(&format!("cmd{first}")));
     world.feed(seed, "$40\r\nbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\r\n");
     world.feed(seed, all);
     let second = world.set(9_000);

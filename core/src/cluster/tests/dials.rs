@@ -158,3 +158,26 @@ fn a_node_that_moved_is_dialled_at_its_new_place_at_once() {
         assert!(!world.conns.values().any(|(_, addr)| addr == A));
     }
 }
+
+#[test]
+fn a_question_that_waits_for_the_dial_of_a_seed_is_asked_of_a_node_that_is_ready_first() {
+    let mut world = World::ready();
+    world.dials.clear();
+    world.lose(A);
+    world.lose(B);
+    // Nobody can be asked but a seed, and that one does not answer the dial.
+    world.wait(Duration::from_millis(200));
+    let seeds = world.dials.len();
+    assert_eq!(seeds, 1, "{:?}", world.dials);
+    let tag = world.get(9_000);
+    assert_eq!(&world.dials[seeds..], [B]);
+    world.join(B);
+    world.expect(B, &["CLUSTER SLOTS", &cmd(tag)]);
+    world.feed(B, SLOTS);
+    world.feed(B, "$1\r\nb\r\n");
+    assert_eq!(world.take_out(), [reply(tag, "$1\r\nb")]);
+    // The seed has nothing to answer any more but who it is.
+    let seed = world.dials[0].clone();
+    world.join(&seed);
+    world.expect(&seed, &["CLUSTER MYID"]);
+}

@@ -57,6 +57,12 @@ impl Model {
         self.nodes.get(node)?.primary
     }
 
+    /// Where a node sends those on who ask for keys of the slot that it lacks: the target of its MIGRATING mark.
+    #[must_use]
+    pub fn sends_on_to(&self, node: usize, slot: u16) -> Option<usize> {
+        self.nodes.get(node)?.migrating.get(&slot).copied()
+    }
+
     /// Who owns the slot in truth: the member that says so of itself, with the newest epoch if several do.
     #[must_use]
     pub fn owner(&self, slot: u16) -> Option<usize> {

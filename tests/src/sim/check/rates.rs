@@ -69,7 +69,9 @@ impl World {
         // A seed's node is known later, and a connection can be ready and break with the same bytes.
         // Of several that end at one moment, each may have been there still when a dial was decided on.
         let broke = |link: &Link| {
-            let breaks = link.notes.node == node && link.notes.heard == at.at(self.now);
+            // Whose a seed is was among what it said last.
+            let of_it = link.notes.node == node || link.notes.node.is_none() && link.notes.ready.is_some();
+            let breaks = of_it && link.notes.heard == at.at(self.now);
             breaks || link.notes.ended == Some((self.now, node))
         };
         let open = links().any(|link| match link.stage {
