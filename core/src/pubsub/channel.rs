@@ -163,7 +163,7 @@ impl Channel {
     pub(crate) fn need(&self) -> Option<Need> {
         match (self.wanted, self.active) {
             _ if !self.used || self.busy => None,
-            _ if self.old != NO_LINK && self.heard == Heard::Not => Some(Need::Drop),
+            _ if self.old != NO_LINK && !matches!(self.heard, Heard::Yes | Heard::AfterGap) => Some(Need::Drop),
             (true, false) => Some(Need::Join),
             (_, _) if self.old != NO_LINK => Some(Need::Drop),
             (false, true) => Some(Need::Leave),
@@ -213,8 +213,8 @@ pub(crate) enum Heard {
     Yes,
     /// They are, and the next one has a gap before it that began before the move.
     AfterGap,
-    /// They were, and the node is left. The new node, if it is slower, may bring the same ones now, until it answers
-    /// something that was asked since.
+    /// They were, and the node is left, or to be left before another is asked. The new node, if it is slower, may bring the
+    /// same ones now, until it answers something that was asked since.
     Again,
     /// As above, and that has been asked. So it is too where an earlier subscribe at the node was given up: what that has
     /// brought meanwhile may come before the answer.

@@ -302,10 +302,10 @@ impl Work<'_> {
     pub(super) fn lose(&mut self, index: u32) {
         let Some(channel) = self.table.get(index) else { return };
         channel.active = false;
-        // What its old node still sends is older than what the new one has sent. But a subscribe that was given up may have
-        // brought it what came through this one, too.
-        if channel.old != NO_LINK || !matches!(channel.heard, Heard::Again | Heard::Asked) {
-            channel.heard = Heard::Not;
+        // What its old node still sends is older than what the new one has sent. But what it, or a subscribe that was given
+        // up, has brought may come once more.
+        if matches!(channel.heard, Heard::Yes | Heard::AfterGap) {
+            channel.heard = Heard::Again;
         }
         if channel.wanted && channel.was_active {
             self.note_gap(index);

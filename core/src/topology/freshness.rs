@@ -155,7 +155,7 @@ impl Freshness {
             if !confirmed || !kept {
                 return Verdict::Suspect;
             }
-            self.overrule();
+            self.overrule(now);
         }
         self.remember(now, half(old));
         Verdict::Newer
@@ -206,7 +206,7 @@ impl Freshness {
                     if doubt.redirects != 0 {
                         self.patches = Self::NO_PATCHES;
                     }
-                    self.overrule();
+                    self.overrule(now);
                     self.remember(now, half(old));
                     return Verdict::Newer;
                 }
@@ -215,9 +215,12 @@ impl Freshness {
         verdict
     }
 
-    /// What was suspect is confirmed.
-    fn overrule(&mut self) {
-        self.views = Self::NO_VIEWS;
+    /// What was suspect is confirmed: views of before it was first said do not count any more.
+    fn overrule(&mut self, now: Instant) {
+        let hold = self.hold.get();
+        for view in self.views.iter_mut().filter(|view| !view.at.is_recent(now, hold)) {
+            view.at = Stamp::NEVER;
+        }
         self.pending = Stamp::NEVER;
         self.voters = [0; VOTERS];
     }

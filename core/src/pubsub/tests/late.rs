@@ -216,3 +216,28 @@ fn what_another_node_has_sent_meanwhile_may_come_again() {
     client.done(9_001, request, OTHER);
     assert_eq!(client.push_on(SECOND, MESSAGE), "message None");
 }
+
+/// The new node has an old confirmation and its end to tell before the one that counts. What it brings then may be what the
+/// old one has brought before.
+#[test]
+fn what_the_old_node_brought_may_come_again_after_an_end_at_the_new_one() {
+    let mut client = Client::moving();
+    let request = client.poll(61).unwrap();
+    assert_eq!(client.push(0, MESSAGE), "message None");
+    client.push_on(SECOND, SUBSCRIBED);
+    client.push_on(SECOND, ENDED);
+    assert_eq!(client.push(0, MESSAGE), "dropped", "older than what the new one has sent");
+    client.push_on(SECOND, SUBSCRIBED);
+    assert!(client.push_on(SECOND, MESSAGE).ends_with(" overlap"));
+    client.done(62, request, OTHER);
+    let request = client.poll(63).unwrap();
+    assert_eq!((request.node, request.action), (node(0), Action::Unsubscribe));
+    client.push(0, ENDED);
+    client.done(64, request, FENCED);
+    let fence = client.poll(65).unwrap();
+    assert_eq!((fence.node, fence.action), (node(1), Action::Subscribe));
+    assert_eq!(client.push_on(SECOND, MESSAGE), "message None overlap");
+    client.done(66, fence, OTHER);
+    assert_eq!(client.push_on(SECOND, MESSAGE), "message None");
+    assert!(client.0.is_settled() && client.poll(20_000).is_none());
+}

@@ -143,6 +143,9 @@ fn who_takes_a_redirect_back_is_believed_in_time() {
         let verdict = fresh.judge(now, id(n % 3), &current.map(), &reply.map());
         if n > 20 {
             assert_eq!(verdict, Verdict::Newer, "{n}");
+            // What was replaced while it waited to be confirmed is as old as before.
+            let later = now + Duration::from_millis(50);
+            assert_eq!(fresh.judge(later, id(0), &reply.map(), &served.map()), Verdict::Suspect);
             return;
         }
         assert_eq!(verdict, Verdict::Suspect, "{n}");

@@ -375,6 +375,7 @@ impl World {
         };
         // Slots that are lost, or go to a lower epoch, are believed when they were for the hold time, whatever else changed.
         let lost = now.covered < before.covered && !confirmed(|one, other| one.covered == other.covered);
+        let overruled = returned || now.covered < before.covered || lower.is_some();
         let lower = lower.filter(|(slot, owner)| {
             let held = |heard: &&Heard| clock.saturating_sub(heard.clock) >= HOLD;
             !notes.heard.iter().filter(held).any(|heard| heard.views.contains(&(*slot, Some(*owner))))
@@ -391,6 +392,10 @@ impl World {
         } else {
             lost.then(|| format!("of {} slots {} are left", before.covered, now.covered))
         };
+        if overruled && fault.is_none() {
+            // What seems to go back was confirmed, and what was over before that was first said may be again.
+            notes.replaced.retain(|(_, at)| clock.saturating_sub(*at) < HOLD);
+        }
         self.check(10, fault.is_none(), || {
             format!("client {client}: a refresh went back: {}", fault.unwrap_or_default())
         });
