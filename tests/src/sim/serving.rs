@@ -220,6 +220,9 @@ impl World {
         let hostile = self.links[link as usize].hostile;
         let honest = out.len();
         let out = if hostile {
+            if !matches!(sent, Sent::Own(_)) {
+                self.note_named(link, &out);
+            }
             self.twist(link, sent, out)
         } else {
             let out = self.annotated(link, sent, out);

@@ -174,17 +174,28 @@ impl World {
         }
     }
 
-    /// A topology reply is on its way.
-    pub fn note_news(&mut self, link: u32, out: &[u8]) {
-        let alien = self.links[link as usize].session.as_ref().is_some_and(|session| session.alien);
+    /// The nodes that a reply names, those that are confirmed apart.
+    fn named_in(&self, link: u32, out: &[u8]) -> Vec<usize> {
         let model = &self.servers.model;
         let named = |node: &usize| {
             let id = model.node_id(*node).unwrap_or("?").as_bytes();
             out.windows(id.len()).any(|part| part == id)
         };
         let known = &self.clients[self.links[link as usize].client].confirmed;
-        let unknown = (0..self.servers.nodes.len()).filter(|node| !known.contains(node));
-        let mut nodes: Vec<usize> = unknown.filter(named).collect();
+        (0..self.servers.nodes.len()).filter(|node| !known.contains(node)).filter(named).collect()
+    }
+
+    /// An adversary that keeps replies back has others taken for them: whom one to a command names may be known from it.
+    pub fn note_named(&mut self, link: u32, out: &[u8]) {
+        let named = self.named_in(link, out);
+        self.clients[self.links[link as usize].client].confirmed.extend(named);
+    }
+
+    /// A topology reply is on its way.
+    pub fn note_news(&mut self, link: u32, out: &[u8]) {
+        let alien = self.links[link as usize].session.as_ref().is_some_and(|session| session.alien);
+        let mut nodes = self.named_in(link, out);
+        let model = &self.servers.model;
         let mut views = Vec::new();
         if alien {
             nodes.push(usize::MAX);
