@@ -94,12 +94,10 @@ impl Engine<'_> {
     /// A connection is ready: the question that waits for it goes out, or the one that waits until a seed is dialled.
     pub(crate) fn ask_when_ready(&mut self, conn: u32) {
         let asked = self.s.refresh_conn;
-        if !self.s.refresh.in_flight() || asked == NONE {
-            return;
-        }
-        let entry = self.conn(conn);
-        let known = entry.purpose == Purpose::Shared && entry.node.is_some();
-        if asked == conn || known && asked == self.s.seed_conn && self.conn(asked).state != ConnState::Ready {
+        let entry = |conn: u32| self.t.conns.get(conn as usize);
+        let known = entry(conn).is_some_and(|entry| entry.purpose == Purpose::Shared && entry.node.is_some());
+        let dialled = asked == self.s.seed_conn && entry(asked).is_some_and(|seed| seed.state != ConnState::Ready);
+        if self.s.refresh.in_flight() && (asked == conn || known && dialled) {
             self.ask(conn);
         }
     }

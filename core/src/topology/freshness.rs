@@ -281,8 +281,11 @@ impl Freshness {
             }
         }
         let epochs = current.has_epochs() && candidate.has_epochs();
-        if are_strangers(current, candidate) || (!epochs && self.is_back(new)) {
+        doubt.rest.what = strangers(current, candidate);
+        if doubt.rest.what == 0 && !epochs && self.is_back(new) {
             doubt.rest.what = new | WHOLE;
+        }
+        if doubt.rest.what != 0 {
             return doubt;
         }
         if candidate.covered() < current.covered() {
@@ -325,9 +328,16 @@ const fn half(digest: u64) -> u32 {
     (digest >> 32) as u32
 }
 
-/// Whether no node is in both maps.
-fn are_strangers(current: &Map<'_>, candidate: &Map<'_>) -> bool {
-    !candidate.nodes().any(|(_, node)| current.find(&node.id()).is_some())
+/// If no node is in both maps, what the strangers are told by, whatever changes among them: the least of them. Else 0.
+fn strangers(current: &Map<'_>, candidate: &Map<'_>) -> u32 {
+    let mut least = u32::MAX;
+    for (_, node) in candidate.nodes() {
+        if current.find(&node.id()).is_some() {
+            return 0;
+        }
+        least = least.min(node.id().short() | WHOLE);
+    }
+    least
 }
 
 /// What is suspect about a reply.

@@ -318,6 +318,19 @@ fn a_word_counts_for_the_whole_round() {
 }
 
 #[test]
+fn strangers_are_the_same_whatever_changes_among_them() {
+    let ours = view([0, 1, 2], None);
+    let mut fresh = fresh();
+    // Slots change hands there all the time.
+    for (at, theirs) in [(0, [5, 6, 7]), (700, [6, 5, 7]), (1_400, [7, 6, 5])] {
+        assert_eq!(fresh.judge(ms(at), id(5), &ours.map(), &view(theirs, None).map()), Verdict::Suspect, "{at}");
+    }
+    let others = view([8, 9, 10], None);
+    assert_eq!(fresh.clone().judge(ms(2_100), id(5), &ours.map(), &others.map()), Verdict::Suspect, "not these");
+    assert_eq!(fresh.judge(ms(2_100), id(5), &ours.map(), &view([5, 7, 6], None).map()), Verdict::Newer);
+}
+
+#[test]
 fn several_replaced_views_are_remembered() {
     let views: Vec<_> = (2..7).map(|n| view([0, 1, n], None)).collect();
     let mut fresh = fresh();

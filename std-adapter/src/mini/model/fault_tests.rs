@@ -204,3 +204,24 @@ fn nodes_come_go_and_move() {
     assert_eq!(ask(&mut model, owner, "GET foo"), "-CLUSTERDOWN Hash slot not served\r\n");
     assert_eq!(ask(&mut model, stale, "GET foo"), "-MOVED 12182 127.0.0.1:9000\r\n");
 }
+
+#[test]
+fn who_has_not_heard_of_a_takeover_shows_the_old_primary_as_before() {
+    for profile in [Profile::Redis7, Profile::Valkey9] {
+        let mut model = model(profile, 2, 1);
+        let client = model.connect(0);
+        model.take_over(3).unwrap();
+        assert!(model.gossip(3, 1));
+        assert_eq!(model.primary_of(1), Some(3));
+        let old = model.node_id(1).unwrap().to_owned();
+        let line = |model: &mut Model| {
+            let text = ask(model, client, "CLUSTER NODES");
+            text.lines().find(|line| line.contains(&old)).unwrap().to_owned()
+        };
+        let before = line(&mut model);
+        assert!(before.contains(" master - ") && before.ends_with(" connected 8192-16383"), "{before}");
+        assert!(model.gossip(3, 0));
+        let after = line(&mut model);
+        assert!(after.contains(" slave ") && after.ends_with(" connected"), "{after}");
+    }
+}

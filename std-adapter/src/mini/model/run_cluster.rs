@@ -254,7 +254,9 @@ fn nodes(model: &Model, me: usize) -> String {
         let node = &model.nodes[index];
         let myself = if index == me { "myself," } else { "" };
         let fail = if node.failed && index != me { ",fail" } else { "" };
-        let (role, primary) = match node.primary {
+        // Who has not heard that a node lost its slots has not heard either that it is a replica now: with the role go the
+        // slots (`clusterProcessPacket` in Redis 7.0.15, cluster.c).
+        let (role, primary) = match node.primary.filter(|_| index == me || ranges[index].is_empty()) {
             None => ("master", "-"),
             Some(primary) => ("slave", model.nodes[primary].id.as_str()),
         };
