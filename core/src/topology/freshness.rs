@@ -281,18 +281,17 @@ impl Freshness {
             }
         }
         let epochs = current.has_epochs() && candidate.has_epochs();
-        doubt.rest.what = strangers(current, candidate);
-        if doubt.rest.what == 0 && !epochs && self.is_back(new) {
-            doubt.rest.what = new | WHOLE;
-        }
-        if doubt.rest.what != 0 {
-            return doubt;
-        }
         if candidate.covered() < current.covered() {
             doubt.rest.left = candidate.covered().wrapping_add(1);
         }
+        doubt.rest.what = strangers(current, candidate);
+        if doubt.rest.what != 0 {
+            return doubt;
+        }
         if epochs {
             older_epochs(current, candidate, &mut doubt.rest.what);
+        } else if self.is_back(new) {
+            doubt.rest.what = new | WHOLE;
         }
         doubt
     }

@@ -325,7 +325,8 @@ fn strangers_are_the_same_whatever_changes_among_them() {
     for (at, theirs) in [(0, [5, 6, 7]), (700, [6, 5, 7]), (1_400, [7, 6, 5])] {
         assert_eq!(fresh.judge(ms(at), id(5), &ours.map(), &view(theirs, None).map()), Verdict::Suspect, "{at}");
     }
-    let others = view([8, 9, 10], None);
+    let (others, less) = (view([8, 9, 10], None), view([7, 6], None));
+    assert_eq!(fresh.clone().judge(ms(2_100), id(5), &ours.map(), &less.map()), Verdict::Suspect, "slots are lost");
     assert_eq!(fresh.clone().judge(ms(2_100), id(5), &ours.map(), &others.map()), Verdict::Suspect, "not these");
     assert_eq!(fresh.judge(ms(2_100), id(5), &ours.map(), &view([5, 7, 6], None).map()), Verdict::Newer);
 }
