@@ -98,6 +98,10 @@ pub struct ClientNotes {
     pub oldest: usize,
     /// Dials: when, by its clock, and for which node.
     pub dials: Vec<(u64, Option<NodeId>)>,
+    /// Where a node was dialled last.
+    pub places: BTreeMap<NodeId, (String, u16)>,
+    /// Dials of a node at another place than before: when, by its clock.
+    pub moves: Vec<(u64, Option<NodeId>)>,
     /// Topology questions without an answer: link, and when, by its clock.
     pub questions: Vec<(u32, u64)>,
     /// When nodes sent it MOVED.
