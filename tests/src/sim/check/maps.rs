@@ -343,7 +343,12 @@ impl World {
                 lower = lower.or_else(|| (epoch? < old?).then_some((slot, owner)));
                 // Some redirects are remembered, not many; those that changed nothing count too.
                 let recent = notes.patches.iter().filter(|patch| clock.saturating_sub(patch.1) < PATCHED);
-                if remembered && recent.clone().any(|patch| patch.0 == slot) && recent.count() <= 2 {
+                // Of a promotion it is the slot that was asked for, whichever that was.
+                let alone = |of: &(u16, u64, u64)| recent.clone().filter(|patch| patch.2 == of.2).count() == 1;
+                if remembered
+                    && recent.clone().any(|patch| patch.0 == slot && alone(patch))
+                    && recent.clone().count() <= 2
+                {
                     taken_back = Some(slot);
                 }
             }
