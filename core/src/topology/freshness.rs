@@ -198,11 +198,11 @@ impl Freshness {
                     self.round = Stamp::at(now);
                 }
                 self.vote(from, true);
+                // What all have said for so long counts, whatever was suspect of it before.
+                let said = self.said.at.age(now) >= self.hold.get();
+                let since = if said { self.said.at } else { self.pending };
                 // What redirects taught meanwhile is not confirmed along with something else.
-                let redirected = doubt.rest.is_nothing();
-                let since =
-                    if redirected && self.said.at.age(now) >= self.hold.get() { self.said.at } else { self.pending };
-                if self.is_confirmed(now, since) && (redirected || doubt.redirects == 0) {
+                if self.is_confirmed(now, since) && (doubt.rest.is_nothing() || doubt.redirects == 0) {
                     if doubt.redirects != 0 {
                         self.patches = Self::NO_PATCHES;
                     }

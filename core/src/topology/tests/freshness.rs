@@ -332,6 +332,28 @@ fn strangers_are_the_same_whatever_changes_among_them() {
 }
 
 #[test]
+fn what_all_have_said_for_the_hold_time_is_believed_whatever_was_suspect_of_it() {
+    let patched = |epochs| {
+        let mut tables = view([0, 1, 2], epochs);
+        let target = tables.map().find(&id(1)).unwrap();
+        moved(&mut tables.map_mut(), slot(7), target);
+        tables
+    };
+    let mut fresh = fresh();
+    fresh.note_moved(ms(0), slot(7), id(1));
+    for at in [10, 1_000] {
+        let (current, theirs) = (patched(None), view([0, 1, 2], None));
+        assert_eq!(fresh.judge(ms(at), id(0), &current.map(), &theirs.map()), Verdict::Suspect);
+    }
+    // By now it is the epochs that speak against it.
+    let (current, theirs) = (patched(Some([5, 6, 7])), view([0, 1, 2], Some([5, 6, 7])));
+    let mut other = fresh.clone();
+    assert_eq!(other.judge(ms(2_100), id(2), &current.map(), &current.map()), Verdict::Same);
+    assert_eq!(other.judge(ms(3_000), id(2), &current.map(), &theirs.map()), Verdict::Suspect, "one said otherwise");
+    assert_eq!(fresh.judge(ms(3_000), id(2), &current.map(), &theirs.map()), Verdict::Newer);
+}
+
+#[test]
 fn several_replaced_views_are_remembered() {
     let views: Vec<_> = (2..7).map(|n| view([0, 1, n], None)).collect();
     let mut fresh = fresh();
