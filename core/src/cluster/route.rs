@@ -265,20 +265,22 @@ impl Engine<'_> {
         };
         let leases = self.t.conns.iter().filter(held).count();
         let full = purpose == Purpose::Lease && leases >= usize::from(self.s.config.max_leases);
-        let mine = |conn: &ConnEntry| {
-            // An idle one has no socket: it remembers that the last dial failed, and when the next may be.
-            let usable = match conn.state {
-                ConnState::Free | ConnState::Draining => false,
-                ConnState::Idle => !full,
-                _ => true,
+        // One that is ready, or one under way; else an idle one, which has no socket: it remembers that the last dial failed,
+        // and when the next may be.
+        let rank = |conn: &ConnEntry| {
+            let rank = match conn.state {
+                ConnState::Free | ConnState::Draining => return None,
+                ConnState::Ready => 0,
+                ConnState::Idle if full => return None,
+                ConnState::Idle => 2,
+                _ => 1,
             };
             let free = purpose == Purpose::Subscriber || !conn.has_work();
-            conn.purpose == purpose && conn.node == Some(id) && usable && free
+            (conn.purpose == purpose && conn.node == Some(id) && free).then_some(rank)
         };
-        let conns = || self.t.conns.iter();
-        let found = conns().position(|conn| conn.state == ConnState::Ready && mine(conn));
-        if let Some(found) = found.or_else(|| conns().position(mine)) {
-            return u32::try_from(found).ok();
+        let ranked = (0_u32..).zip(&*self.t.conns).filter_map(|(at, conn)| Some((rank(conn)?, at)));
+        if let Some((_, found)) = ranked.min() {
+            return Some(found);
         }
         if full {
             return None;

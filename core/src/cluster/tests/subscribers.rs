@@ -205,6 +205,35 @@ fn a_node_that_sends_a_subscriber_to_itself_is_dialled_again() {
     }
 }
 
+/// Its subscriptions are on one connection: one that is being dialled is waited for, though another one would be next by its
+/// place in the table.
+#[test]
+fn a_node_has_one_connection_for_subscriptions() {
+    let mut world = subscribed();
+    let map = world.cluster.map();
+    let id = map.find_addr("127.0.0.1", 7001).and_then(|at| map.node(at)).map(crate::topology::Node::id).unwrap();
+    let spec = CommandSpec { subscribe: true, target: Target::Node(id), ..World::spec(5, Access::Write) };
+    let (first, second, old) = (world.submit(spec), world.submit(spec), world.at(A));
+    let dials = world.dials.len();
+    // Told by the first answer that it leads elsewhere, the connection ends with the second one.
+    let denial = "-MOVED 5 127.0.0.1:7001";
+    world.feed(A, &std::format!("{denial}\r\n$8\r\n{{nonce}}\r\n"));
+    let third = world.submit(spec);
+    assert_eq!(world.dials[dials..], [A]);
+    let nonce = world.nonces.get_mut(&old).unwrap().remove(0);
+    let answer = std::format!("{denial}\r\n$8\r\n{nonce:08x}\r\n");
+    world.rx.entry(old).or_default().extend_from_slice(answer.as_bytes());
+    world.read(old);
+    world.pump();
+    assert_eq!(world.take_out(), [reply(first, denial), reply(second, denial)]);
+    assert!(!world.conns.contains_key(&old) && world.at(A) > old);
+    let fourth = world.submit(spec);
+    world.join(A);
+    world.expect(A, &[&std::format!("cmd{third}"), "PING", &std::format!("cmd{fourth}"), "PING"]);
+    world.wait(Duration::from_secs(1));
+    assert_eq!(world.dials.len(), dials + 1);
+}
+
 #[test]
 fn a_node_that_denies_every_subscription_is_dialled_with_back_off() {
     for line in ["-MOVED 5 6.6.6.6:6", "-MOVED 5 127.0.0.1:7001"] {

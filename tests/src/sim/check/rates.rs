@@ -187,7 +187,7 @@ impl World {
         });
     }
 
-    /// I4: what follows an ASK at once says ASKING.
+    /// I4: what follows an ASK at once says ASKING. Once: where that is lost on its way, the command begins anew.
     pub fn check_asking(&mut self, client: usize, tag: u64, link: u32, asking: bool) {
         let at = &self.clients[client];
         let request = &at.requests[tag as usize];
@@ -198,6 +198,9 @@ impl World {
         let at_once = self.now - last.at < AT_ONCE && at.notes.map.changed < last.at;
         let fine = asking || !(elsewhere && plain && at_once);
         self.check(4, fine, || format!("client {client}: command {tag} follows an ASK without ASKING"));
+        if asking {
+            self.clients[client].requests[tag as usize].notes.asked = false;
+        }
     }
 
     /// I8: no more commands are in flight than the window holds.
