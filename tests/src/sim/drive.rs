@@ -412,10 +412,14 @@ impl World {
                 }
             }
         }
+        let at = &mut self.links[link as usize];
         if used > 0 {
             rx.skip(used);
+            // What waited unread was no silence.
+            let (written, answered) = at.notes.commands;
+            at.silent_since = (written > answered || at.silent_since.is_some()).then_some(self.now);
         }
-        self.links[link as usize].rx = rx;
+        at.rx = rx;
     }
 
     /// I10: what the last input has made of the map.

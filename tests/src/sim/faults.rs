@@ -360,6 +360,8 @@ impl World {
             client.tick = u64::from(self.options.tick);
         }
         for link in 0..self.links.len() as u32 {
+            self.hurry(link, Way::Up);
+            self.hurry(link, Way::Down);
             let at = &mut self.links[link as usize];
             at.up.clog = 0;
             at.down.clog = 0;

@@ -190,6 +190,17 @@ impl World {
         pipe.clog.max(node).max(frozen)
     }
 
+    /// After a repair: what left before arrives within a second.
+    pub(super) fn hurry(&mut self, link: u32, way: Way) {
+        let soon = self.now + 1_000_000;
+        let pipe = self.links[link as usize].pipe(way);
+        if pipe.last > soon {
+            pipe.last = soon;
+            pipe.queue.iter_mut().for_each(|segment| segment.at = segment.at.min(soon));
+            self.at(soon, Ev::Arrive(link, way));
+        }
+    }
+
     /// What has come as far as it must arrives.
     pub fn arrive(&mut self, link: u32, way: Way) {
         let until = self.blocked_until(link, way);

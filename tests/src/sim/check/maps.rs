@@ -4,7 +4,7 @@
 //! that history that its map can stand for: a refresh may leave that place or raise it. Nothing can be asked of a client
 //! before it has been told, so topology replies are noted where they are served and count when they have arrived.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use slotwise::ids::NodeId;
@@ -97,6 +97,18 @@ pub struct Told {
     times: u32,
 }
 
+/// A slot of which a redirect has told.
+#[derive(Clone, Copy, Debug)]
+struct Patch {
+    slot: u16,
+    /// When, by the client's clock.
+    clock: u64,
+    /// Which redirect.
+    redirect: u64,
+    /// A promoted replica takes over every slot of its shard, and not only the one that was asked for.
+    promoted: bool,
+}
+
 /// What is known of a client's map.
 #[derive(Clone, Debug, Default)]
 pub struct MapNotes {
@@ -105,9 +117,8 @@ pub struct MapNotes {
     told: BTreeMap<u16, Told>,
     /// When the map was changed last.
     pub changed: u64,
-    /// Slots of which redirects have told, when, by the client's clock, and which redirect: a promoted replica takes over
-    /// every slot of its shard.
-    patches: Vec<(u16, u64, u64)>,
+    /// Slots of which redirects have told.
+    patches: Vec<Patch>,
     redirects: u64,
     /// The version of the map when it was looked at last.
     version: u32,
@@ -307,6 +318,9 @@ impl World {
         let mut taken_back = None;
         let mut asked = None;
         self.clients[client].notes.map.redirects += 1;
+        let map = self.clients[client].engine.map();
+        let replicas = map.nodes().filter(|(_, node)| !node.is_primary());
+        let replicas: BTreeSet<usize> = replicas.filter_map(|(_, node)| ids.get(&node.id()).copied()).collect();
         for slot in slots {
             let seen = self.mapped(client, slot, &ids);
             // Nobody but ASK names the target of a move that has not ended, if it never had the slot.
@@ -332,9 +346,10 @@ impl World {
             if !refreshed {
                 // What a promotion taught is kept with the slot that was asked for, and goes with the next redirect of that.
                 let redirect = notes.redirects;
-                let older = notes.patches.iter().find(|patch| patch.0 == slot).map(|patch| patch.2);
-                notes.patches.retain(|patch| Some(patch.2) != older || patch.2 == redirect);
-                notes.patches.push((slot, clock, redirect));
+                let older = notes.patches.iter().find(|patch| patch.slot == slot).map(|patch| patch.redirect);
+                notes.patches.retain(|patch| Some(patch.redirect) != older || patch.redirect == redirect);
+                let promoted = self.truth.was(slot, before).is_some_and(|owner| replicas.contains(&owner));
+                notes.patches.push(Patch { slot, clock, redirect, promoted });
                 // A node has said otherwise: from here on it must be told again, and of all slots, for replies are believed as
                 // a whole, and this one makes them differ in more.
                 notes.told.clear();
@@ -342,11 +357,10 @@ impl World {
                 // The higher epoch has the slot.
                 lower = lower.or_else(|| (epoch? < old?).then_some((slot, owner)));
                 // Some redirects are remembered, not many; those that changed nothing count too.
-                let recent = notes.patches.iter().filter(|patch| clock.saturating_sub(patch.1) < PATCHED);
+                let recent = notes.patches.iter().filter(|patch| clock.saturating_sub(patch.clock) < PATCHED);
                 // Of a promotion it is the slot that was asked for, whichever that was.
-                let alone = |of: &(u16, u64, u64)| recent.clone().filter(|patch| patch.2 == of.2).count() == 1;
                 if remembered
-                    && recent.clone().any(|patch| patch.0 == slot && alone(patch))
+                    && recent.clone().any(|patch| patch.slot == slot && !patch.promoted)
                     && recent.clone().count() <= 2
                 {
                     taken_back = Some(slot);
