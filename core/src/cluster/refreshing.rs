@@ -15,6 +15,9 @@ use crate::resp::{Status, Token};
 use crate::time::{Duration, Instant, Stamp};
 use crate::topology::{Ask, Context, MapMut, NodeIndex, Reader, Reason as Why, Rejection, ReplyKind, Verdict};
 
+/// So many nodes that are another cluster's by their own word are believed, if the client has no connections to more than
+/// twice as many; else more than half of those that it has.
+const STRANGERS: usize = 3;
 /// A dial comes after the end of the one before was told.
 const AFTER_CLOSED: Duration = Duration::from_millis(2);
 
@@ -217,6 +220,9 @@ impl Engine<'_> {
         } else {
             (first.map(first_head), MapMut::new(second_head, second.reborrow()))
         };
+        let ready = |conn: &&u32| self.t.conns.get(**conn as usize).is_some_and(|conn| conn.state == ConnState::Ready);
+        let ready = self.t.by_node.iter().filter(ready).count();
+        self.s.freshness.set_quorum((ready / 2).saturating_add(1).min(STRANGERS) as u8);
         let mut verdict = self.s.freshness.judge(now, from, &current, &staging.map());
         if verdict == Verdict::Suspect {
             verdict = self.s.freshness.keep_redirects(now, &current, &mut staging);

@@ -85,6 +85,7 @@ pub struct Freshness {
     next_patch: u8,
     next_view: u8,
     next_voter: u8,
+    quorum: u8,
 }
 
 impl Freshness {
@@ -109,7 +110,15 @@ impl Freshness {
             next_patch: 0,
             next_view: 0,
             next_voter: 0,
+            quorum: 1,
         }
+    }
+
+    /// How many nodes have to say that every node is another one before that is believed; 1 until it is set. A connection
+    /// may lead to another cluster that has got an address of this one: that should be more nodes than addresses are
+    /// likely to have changed hands, and no more than can be asked.
+    pub const fn set_quorum(&mut self, nodes: u8) {
+        self.quorum = nodes;
     }
 
     /// Remembers that a MOVED gave `slot` to `owner`: for the hold time a reply that says otherwise is suspect.
@@ -131,7 +140,7 @@ impl Freshness {
     pub fn keep_redirects(&mut self, now: Instant, current: &Map<'_>, candidate: &mut MapMut<'_>) -> Verdict {
         let before = half(digest(&candidate.map()));
         let back = Suspect { what: before | WHOLE, left: 0 };
-        if self.is_back(before) && !(back.is_part_of(self.suspect) && self.is_confirmed(now, self.pending)) {
+        if self.is_back(before) && !(back.is_part_of(self.suspect) && self.is_confirmed(now, self.pending, 1)) {
             return Verdict::Suspect;
         }
         for patch in self.patches.iter().filter(|patch| patch.at.is_some()) {
@@ -149,7 +158,8 @@ impl Freshness {
         }
         let doubt = self.doubt(current, &candidate.map(), half(new));
         if !doubt.id().is_nothing() {
-            let confirmed = doubt.id().is_part_of(self.suspect) && self.is_confirmed(now, self.pending);
+            let least = self.votes_for(&doubt);
+            let confirmed = doubt.id().is_part_of(self.suspect) && self.is_confirmed(now, self.pending, least);
             // Some redirects cannot be kept: all must have said the same for as long, as against redirects alone.
             let kept = doubt.redirects == 0 || self.said.digest == before && self.said.at.age(now) >= self.hold.get();
             if !confirmed || !kept {
@@ -202,7 +212,8 @@ impl Freshness {
                 let said = self.said.at.age(now) >= self.hold.get();
                 let since = if said { self.said.at } else { self.pending };
                 // What redirects taught meanwhile is not confirmed along with something else.
-                if self.is_confirmed(now, since) && (doubt.rest.is_nothing() || doubt.redirects == 0) {
+                let confirmed = self.is_confirmed(now, since, self.votes_for(&doubt));
+                if confirmed && (doubt.rest.is_nothing() || doubt.redirects == 0) {
                     if doubt.redirects != 0 {
                         self.patches = Self::NO_PATCHES;
                     }
@@ -285,7 +296,8 @@ impl Freshness {
             doubt.rest.left = candidate.covered().wrapping_add(1);
         }
         doubt.rest.what = strangers(current, candidate);
-        if doubt.rest.what != 0 {
+        doubt.strangers = doubt.rest.what != 0;
+        if doubt.strangers {
             return doubt;
         }
         if epochs {
@@ -312,13 +324,19 @@ impl Freshness {
         }
     }
 
-    fn is_confirmed(&self, now: Instant, since: Stamp) -> bool {
+    /// How many have to say so.
+    const fn votes_for(&self, doubt: &Doubt) -> u8 {
+        if doubt.strangers { self.quorum } else { 1 }
+    }
+
+    fn is_confirmed(&self, now: Instant, since: Stamp, least: u8) -> bool {
         let held = self.pending.is_some() && since.age(now) >= self.hold.get();
         let count = |said: u32| {
             let voted = |voter: &&u32| **voter & !(SUSPECT | HEARD) != 0 && **voter & SUSPECT == said;
             self.voters.iter().filter(voted).count()
         };
-        held && count(SUSPECT) > count(0)
+        let said = count(SUSPECT);
+        held && said > count(0) && said >= usize::from(least)
     }
 }
 
@@ -343,10 +361,12 @@ fn strangers(current: &Map<'_>, candidate: &Map<'_>) -> u32 {
 struct Doubt {
     redirects: u32,
     rest: Suspect,
+    /// No node is in both maps.
+    strangers: bool,
 }
 
 impl Doubt {
-    const NONE: Self = Self { redirects: 0, rest: Suspect::NOTHING };
+    const NONE: Self = Self { redirects: 0, rest: Suspect::NOTHING, strangers: false };
 
     /// What has to be confirmed: redirects are forgotten soon, and what else is suspect stays.
     const fn id(&self) -> Suspect {

@@ -225,3 +225,26 @@ fn new_cluster(world: &mut World, at: usize) {
         answer(world, &addr, STRANGERS);
     }
 }
+
+/// The node at A's address is another cluster's now. While the client has a connection to B it wants to hear from there, too.
+#[test]
+fn one_address_of_another_cluster_leads_nobody_there() {
+    let mut world = World::ready_with(|config| config.refresh.idle = Some(Duration::from_millis(500)));
+    let stranger = NodeId::from_bytes([0xcc; 20]);
+    let gone_over = |world: &mut World, of_b: &str| {
+        for _ in 0..100 {
+            world.wait(Duration::from_millis(100));
+            for (addr, map) in [(A, STRANGERS), (B, of_b)] {
+                if world.is_connected(addr) {
+                    answer(world, addr, map);
+                }
+            }
+            if world.cluster.map().find(&stranger).is_some() {
+                return true;
+            }
+        }
+        false
+    };
+    assert!(!gone_over(&mut world, "*0\r\n"), "by the word of one of two");
+    assert!(gone_over(&mut world, STRANGERS), "both say so");
+}

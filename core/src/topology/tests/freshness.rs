@@ -230,6 +230,28 @@ fn another_cluster_has_to_be_confirmed() {
 }
 
 #[test]
+fn as_many_as_the_caller_wants_have_to_say_that_it_is_another_cluster() {
+    let (ours, theirs) = (view([0, 1, 2], None), view([5, 6, 7], None));
+    let mut fresh = fresh();
+    fresh.set_quorum(3);
+    assert_eq!(fresh.judge(ms(0), id(5), &ours.map(), &theirs.map()), Verdict::Suspect);
+    // For long enough, and more than say otherwise, but two of the addresses may be another cluster's now.
+    assert_eq!(fresh.judge(ms(2_500), id(6), &ours.map(), &theirs.map()), Verdict::Suspect);
+    assert_eq!(fresh.judge(ms(2_600), id(5), &ours.map(), &theirs.map()), Verdict::Suspect, "one of the two again");
+    assert_eq!(fresh.clone().judge(ms(2_700), id(7), &ours.map(), &theirs.map()), Verdict::Newer);
+    let mut staged = view([5, 6, 7], None);
+    assert_eq!(fresh.keep_redirects(ms(2_700), &ours.map(), &mut staged.map_mut()), Verdict::Suspect);
+    fresh.set_quorum(2);
+    assert_eq!(fresh.keep_redirects(ms(2_700), &ours.map(), &mut staged.map_mut()), Verdict::Newer);
+    // Of one cluster it is enough that more say so.
+    let mut fresh = Freshness::new(Duration::from_secs(2));
+    fresh.set_quorum(3);
+    let less = view([0, 1], None);
+    assert_eq!(fresh.judge(ms(0), id(0), &ours.map(), &less.map()), Verdict::Suspect);
+    assert_eq!(fresh.judge(ms(2_100), id(0), &ours.map(), &less.map()), Verdict::Newer);
+}
+
+#[test]
 fn a_node_whose_id_nobody_told_has_a_say() {
     let (ours, theirs) = (view([0, 1, 2], None), view([5, 6, 7], None));
     let nobody = NodeId::from_bytes([0; 20]);

@@ -26,6 +26,7 @@ pub(super) fn keep() {
         MapMut::enrich,
         Freshness::new,
         Freshness::note_moved,
+        Freshness::set_quorum,
         Freshness::keep_redirects,
         Freshness::judge,
         digest,
