@@ -108,6 +108,10 @@ impl Work<'_> {
     /// A node's requests were answered on this connection: it carries the node's subscriptions. Those on another one
     /// have ended; and those of another node that it carried before, under another id of the same node, are these.
     pub(super) fn carries(&mut self, link: u16, conn: ConnId) {
+        if link == NO_LINK {
+            // An unsubscribe at a node that has let go already: which one it was is known no more.
+            return;
+        }
         for at in 0..NO_LINK {
             let Some(place) = self.table.parts.links.get_mut(usize::from(at)) else { return };
             let mine = at == link;

@@ -241,3 +241,33 @@ fn what_the_old_node_brought_may_come_again_after_an_end_at_the_new_one() {
     assert_eq!(client.push_on(SECOND, MESSAGE), "message None");
     assert!(client.0.is_settled() && client.poll(20_000).is_none());
 }
+
+/// Two channels leave a node. That the first has ended there says nothing of the second, which is still heard.
+#[test]
+fn a_channel_that_has_left_takes_no_other_along() {
+    let mut client = Client::new(&["c", "d"]);
+    let of_d = |wire: &str| wire.replace("$1\r\nc", "$1\r\nd");
+    client.map(5, 0);
+    while let Some(request) = client.poll(10) {
+        // Of whichever it is; the other one is not asked for yet, or has been.
+        client.push(0, SUBSCRIBED);
+        client.push(0, &of_d(SUBSCRIBED));
+        client.done(12, request, FENCED);
+    }
+    client.events();
+    client.map(60, 1);
+    let (join_c, join_d) = (client.poll(61).unwrap(), client.poll(61).unwrap());
+    client.push_on(SECOND, SUBSCRIBED);
+    client.done(62, join_c, OTHER);
+    let drop_c = client.poll(63).unwrap();
+    assert_eq!((drop_c.node, drop_c.action), (node(0), Action::Unsubscribe));
+    client.push(0, ENDED);
+    client.done(64, drop_c, FENCED);
+    // The other one is not subscribed elsewhere yet.
+    assert_eq!(client.push(0, &of_d(MESSAGE)), "message None");
+    client.push_on(SECOND, &of_d(SUBSCRIBED));
+    client.done(65, join_d, OTHER);
+    let left: Vec<_> = core::iter::from_fn(|| client.poll(66)).map(|request| (request.node, request.action)).collect();
+    assert!(left.contains(&(node(0), Action::Unsubscribe)), "{left:?}");
+    assert_eq!(client.0.counts().interrupted, 0);
+}

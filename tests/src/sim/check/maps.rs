@@ -243,7 +243,7 @@ impl World {
             let timely = notes.notes.answered(link);
             let clock = notes.at(now).as_micros();
             let map = &mut notes.notes.map;
-            if map.heard.last().is_some_and(|heard| heard.said != news.said) {
+            if map.heard.last().is_some_and(|heard| (heard.said, heard.covered) != (news.said, news.covered)) {
                 // What seems to go back is believed as a whole: whatever else changes begins it anew.
                 map.told.clear();
             }
