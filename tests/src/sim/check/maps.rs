@@ -240,8 +240,8 @@ impl World {
             let notes = &mut self.clients[client];
             notes.confirmed.extend(news.nodes);
             // The answer to a question that was given up, and asked elsewhere, is not looked at.
-            let timely = notes.notes.answered(link);
-            let clock = notes.at(now).as_micros();
+            let (clock, timeout) = (notes.at(now).as_micros(), notes.config.refresh.timeout.as_micros());
+            let timely = notes.notes.answered(link, clock, timeout);
             let map = &mut notes.notes.map;
             if map.heard.last().is_some_and(|heard| (heard.said, heard.covered) != (news.said, news.covered)) {
                 // What seems to go back is believed as a whole: whatever else changes begins it anew.

@@ -18,7 +18,7 @@ use crate::sim::world::World;
 const DIALS: [(u64, usize); 2] = [(1_000_000, 12), (10_000_000, 30)];
 /// Dials more for each time that its map has given a node another place.
 const MOVED: usize = 5;
-/// Answers within this time are followed at once: no delay lies between.
+/// Answers within this time, by a clock that is finer, are followed at once: no delay lies between.
 const AT_ONCE: u64 = 8_000;
 
 /// Parts of a thousand within which delays are alike, and how many of them may be.
@@ -49,10 +49,13 @@ impl World {
             && !redirect
             && request.spec.replies == 1
             && gap + 2 * tick + 2_100 < delay;
+        // One whose target had to be asked for comes back as soon as a map has come.
+        let told = last.is_some_and(|last| at.notes.map.heard_since(at.at(last.at).as_micros()));
         let request = &mut self.clients[client].requests[tag as usize];
-        // One whose target had to be asked for comes back to the node that gave it, as soon as a map has come.
-        let follows = request.notes.place.map(|(link, _)| link) != last.map(|last| last.link);
-        request.notes.hasty += u32::from(redirect && follows && gap < AT_ONCE);
+        let follows = !told && request.notes.place.map(|(link, _)| link) != last.map(|last| last.link);
+        // What is lost on its way to where a redirect led is sent again, and follows nothing.
+        let anew = std::mem::replace(&mut request.notes.answered, request.served.len()) < request.served.len();
+        request.notes.hasty += u32::from(redirect && follows && anew && gap + tick < AT_ONCE);
         let hasty = request.notes.hasty;
         self.check(4, answers <= hops + attempts, || {
             format!("client {client}: command {tag} is sent after {answers} answers")

@@ -83,6 +83,8 @@ pub struct RequestNotes {
     pub asked: bool,
     /// How often it went on at once after a refusal.
     pub hasty: u32,
+    /// How many answers there were when it was sent last.
+    pub answered: usize,
 }
 
 /// What was noticed about a client.
@@ -117,10 +119,11 @@ pub struct ClientNotes {
 }
 
 impl ClientNotes {
-    /// A topology question was answered on that link. Whether it was the last one asked.
-    pub fn answered(&mut self, link: u32) -> bool {
+    /// A topology question was answered on that link at that time of the client's clock. Whether it was the last one asked,
+    /// and answered before the next node may have been wished for, which is dialled first if need be.
+    pub fn answered(&mut self, link: u32, clock: u64, timeout: u64) -> bool {
         let Some(at) = self.questions.iter().position(|question| question.0 == link) else { return false };
-        self.questions.remove(at);
-        at == self.questions.len()
+        let (_, asked) = self.questions.remove(at);
+        at == self.questions.len() && clock.saturating_sub(asked) < timeout
     }
 }
