@@ -198,7 +198,9 @@ impl World {
         let from = &self.links[last.link as usize];
         let elsewhere = self.links[link as usize].notes.node != from.notes.node && from.stage == Stage::Open;
         let plain = request.spec.replies == 1 && !request.spec.script_like && self.stage.is_none();
-        let at_once = self.now - last.at < AT_ONCE && at.notes.map.changed < last.at;
+        // One whose target had to be asked for goes anywhere as soon as a map has come.
+        let told = at.notes.map.changed >= last.at || at.notes.map.heard_since(at.at(last.at).as_micros());
+        let at_once = self.now - last.at + at.tick < AT_ONCE && !told;
         let fine = asking || !(elsewhere && plain && at_once);
         self.check(4, fine, || format!("client {client}: command {tag} follows an ASK without ASKING"));
         if asking {
