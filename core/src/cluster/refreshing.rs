@@ -15,9 +15,6 @@ use crate::resp::{Status, Token};
 use crate::time::{Duration, Instant, Stamp};
 use crate::topology::{Ask, Context, MapMut, NodeIndex, Reader, Reason as Why, Rejection, ReplyKind, Verdict};
 
-/// So many nodes that are another cluster's by their own word are believed, if the client has no connections to more than
-/// twice as many; else more than half of those that it has.
-const STRANGERS: usize = 3;
 /// A dial comes after the end of the one before was told.
 const AFTER_CLOSED: Duration = Duration::from_millis(2);
 
@@ -220,9 +217,14 @@ impl Engine<'_> {
         } else {
             (first.map(first_head), MapMut::new(second_head, second.reborrow()))
         };
+        // That this is another cluster: more than half of the nodes that there are connections to, or three of many.
         let ready = |conn: &&u32| self.t.conns.get(**conn as usize).is_some_and(|conn| conn.state == ConnState::Ready);
         let ready = self.t.by_node.iter().filter(ready).count();
-        self.s.freshness.set_quorum((ready / 2).saturating_add(1).min(STRANGERS) as u8);
+        self.s.freshness.set_quorum(match ready {
+            0 | 1 => 1,
+            2 | 3 => 2,
+            _ => 3,
+        });
         let mut verdict = self.s.freshness.judge(now, from, &current, &staging.map());
         if verdict == Verdict::Suspect {
             verdict = self.s.freshness.keep_redirects(now, &current, &mut staging);

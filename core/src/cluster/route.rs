@@ -267,20 +267,22 @@ impl Engine<'_> {
         let full = purpose == Purpose::Lease && leases >= usize::from(self.s.config.max_leases);
         // One that is ready, or one under way; else an idle one, which has no socket: it remembers that the last dial failed,
         // and when the next may be.
-        let rank = |conn: &ConnEntry| {
+        let (mut found, mut best) = (None, 3_u8);
+        for (at, conn) in (0_u32..).zip(&*self.t.conns) {
             let rank = match conn.state {
-                ConnState::Free | ConnState::Draining => return None,
+                ConnState::Free | ConnState::Draining => continue,
                 ConnState::Ready => 0,
-                ConnState::Idle if full => return None,
+                ConnState::Idle if full => continue,
                 ConnState::Idle => 2,
                 _ => 1,
             };
             let free = purpose == Purpose::Subscriber || !conn.has_work();
-            (conn.purpose == purpose && conn.node == Some(id) && free).then_some(rank)
-        };
-        let ranked = (0_u32..).zip(&*self.t.conns).filter_map(|(at, conn)| Some((rank(conn)?, at)));
-        if let Some((_, found)) = ranked.min() {
-            return Some(found);
+            if rank < best && conn.purpose == purpose && conn.node == Some(id) && free {
+                (found, best) = (Some(at), rank);
+            }
+        }
+        if found.is_some() {
+            return found;
         }
         if full {
             return None;
