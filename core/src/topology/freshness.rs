@@ -6,9 +6,10 @@
 //! suspect when it loses slots, when it shows a view that was replaced a short while ago, or when it names none of the
 //! nodes that are known: then an address probably leads to another cluster by now. A suspect reply has to be confirmed:
 //! more of the nodes that answer must say so than otherwise, and for a hold time. That also lets a cluster that was
-//! reset or rebuilt through. What else it says meanwhile does not begin the hold time anew, nor does it that redirects
-//! have taught a part of it. The word of a node
-//! that is not heard any more counts for twice the hold time at most, so that nobody who is gone keeps a wrong map in use.
+//! reset or rebuilt through; but as many nodes have to say that it is another one as the caller wants
+//! ([`Freshness::set_quorum`]), for it may be two addresses of many that lead elsewhere. What else it says meanwhile does
+//! not begin the hold time anew, nor does it that redirects have taught a part of it. The word of a node that is not heard
+//! any more counts for twice the hold time at most, so that nobody who is gone keeps a wrong map in use.
 //!
 //! What a redirect taught goes by slot: a reply that says otherwise is suspect too, and [`Freshness::keep_redirects`] puts
 //! it into that reply, so that the rest of it is of use meanwhile.
