@@ -5,7 +5,9 @@ mod fields;
 mod freshness;
 mod map;
 mod readers;
+mod redirected;
 mod refresh;
+mod strangers;
 
 use super::*;
 use crate::addr::NodeAddr;
