@@ -307,6 +307,12 @@ impl World {
         let at = &self.links[link as usize];
         if let (Some(stage), Some(node)) = (&mut self.stage, at.node) {
             stage.questions.entry(node).or_default().push(self.now);
+            let open = self.clients[at.client].links.iter().map(|link| &self.links[*link as usize]);
+            let open = open.filter(|link| link.stage == Stage::Open);
+            let near: BTreeSet<usize> = open.filter_map(|link| link.node).collect();
+            for node in &near {
+                *stage.shares.entry(*node).or_default() += 1_000_000 / near.len() as u64;
+            }
         }
         self.note_news(link, out);
     }

@@ -210,21 +210,25 @@ impl Script {
     }
 }
 
-/// Whether the topology questions that came since the mark are spread over the nodes as by lot: the statistic of Pearson's
-/// test stays under its mean plus four times its deviation.
+/// Whether the topology questions are spread as by lot among the nodes that each client was
+/// connected to: the statistic of Pearson's test stays under its mean plus four times its deviation.
 fn uniform(world: &World) -> Result<(), String> {
     let Some(stage) = &world.stage else { return Ok(()) };
-    let nodes = world.servers.nodes.len() as u64;
+    let nodes = world.servers.nodes.len();
     let counts: Vec<u64> =
-        (0..nodes as usize).map(|node| stage.questions.get(&node).map_or(0, |times| times.len() as u64)).collect();
+        (0..nodes).map(|node| stage.questions.get(&node).map_or(0, |times| times.len() as u64)).collect();
     let sum: u64 = counts.iter().sum();
-    if sum < nodes * 5 {
+    if sum < nodes as u64 * 5 {
         return Err(format!("{sum} questions are too few for {nodes} nodes"));
     }
     // The sum of (seen - expected)^2 / expected, in thousandths.
-    let squares: u64 = counts.iter().map(|count| (count * nodes).abs_diff(sum).pow(2)).sum();
-    let statistic = squares * 1_000 / (sum * nodes);
-    let free = nodes - 1;
+    let mut statistic = 0;
+    for (node, count) in counts.iter().enumerate() {
+        let (seen, expected) = (count * 1_000, stage.shares.get(&node).map_or(0, |share| share / 1_000));
+        let off = seen.abs_diff(expected);
+        statistic += (off * off).checked_div(expected).unwrap_or(seen * 1_000);
+    }
+    let free = nodes as u64 - 1;
     let most = free * 1_000 + 4_000 * (2 * free).isqrt();
     if statistic <= most { Ok(()) } else { Err(format!("{statistic} is more than {most}: {counts:?}")) }
 }

@@ -119,6 +119,8 @@ pub struct Stage {
     pub refused: u64,
     /// Topology questions by node.
     pub questions: BTreeMap<usize, Vec<u64>>,
+    /// Each node's share of them, if clients asked by lot among the nodes that they were connected to, in millionths.
+    pub shares: BTreeMap<usize, u64>,
 }
 
 /// Runs a script, as often as its `for` lines want it. The report has the sum of what happened.
