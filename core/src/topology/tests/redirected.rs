@@ -241,3 +241,22 @@ fn a_redirect_that_cannot_be_kept_is_not_lost_with_lost_slots() {
         assert_eq!(kept, verdict, "the same since {same_since}");
     }
 }
+
+/// Who else is said to have a slot is a part of the doubt, also of the first slot.
+#[test]
+fn another_owner_than_the_redirects_is_another_doubt() {
+    let mut current = view([0, 1, 2], None);
+    let target = current.map().find(&id(1)).unwrap();
+    moved(&mut current.map_mut(), slot(0), target);
+    let (one, other) = (view([5, 1, 2], None), view([6, 1, 2], None));
+    let mut fresh = fresh();
+    for (at, said) in [(0, &one), (1_500, &other), (2_100, &other)] {
+        if at < 2_000 {
+            fresh.note_moved(ms(at), slot(0), id(1));
+        }
+        assert_eq!(fresh.judge(ms(at), id(2), &current.map(), &said.map()), Verdict::Suspect, "{at}");
+    }
+    // The same for as long: it is believed.
+    fresh.note_moved(ms(3_000), slot(0), id(1));
+    assert_eq!(fresh.judge(ms(3_600), id(2), &current.map(), &other.map()), Verdict::Newer);
+}
