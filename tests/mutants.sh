@@ -288,6 +288,8 @@ run_hand() {
     mkdir -p "$out/hand"
     copy_tree "$tree"
     if [ "$only" != units ]; then
+        # What a run before has left there may be of a mutant, and newer than the files.
+        touch "$tree/core/src/lib.rs"
         build_sim "$tree" || { tail -20 "$out/hand/build.log" >&2 && fail "the simulator does not build"; }
         # The judge of the judge.
         cp "$out/hand/target/release/sim" "$out/hand/sim-clean"
