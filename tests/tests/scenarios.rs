@@ -38,6 +38,18 @@ fn every_scenario_holds() {
     assert!(count >= 30, "{count} scenarios");
 }
 
+/// The large one is run by hand: what every run of the tests shows of the small one holds for its acts, too.
+#[test]
+fn the_large_storm_is_the_small_one_with_more_clients() {
+    let acts = |path: &str| {
+        let text = std::fs::read_to_string(folder().join(path)).unwrap();
+        let acts = text.lines().filter(|line| !line.starts_with('#'));
+        acts.map(|line| line.replace("2000", "400")).collect::<Vec<_>>()
+    };
+    let large = acts("large/s24-two-thousand-clients.sim");
+    assert_eq!(large, acts("s24-refresh-storm.sim"));
+}
+
 #[test]
 fn a_scenario_is_the_same_every_time() {
     let text = std::fs::read_to_string(folder().join("s07-split-and-merge.sim")).unwrap();

@@ -210,8 +210,8 @@ impl Script {
     }
 }
 
-/// Whether the topology questions are spread as by lot among the nodes that each client was
-/// connected to: the statistic of Pearson's test stays under its mean plus four times its deviation.
+/// Whether the topology questions are spread as by lot among the nodes that each client was connected to: the statistic of
+/// Pearson's test stays under its mean plus four times its deviation.
 fn uniform(world: &World) -> Result<(), String> {
     let Some(stage) = &world.stage else { return Ok(()) };
     let nodes = world.servers.nodes.len();
